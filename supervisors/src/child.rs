@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -14,7 +14,7 @@ use crate::slot::Slot;
 /// What a supervisor needs of a running child, whatever it is made of.
 ///
 /// Neither method waits: the child's end is told by its [`ExitGuard`].
-pub trait ChildHandle: Send + 'static {
+pub trait ChildHandle: Send + Sync + 'static {
     /// Asks the child to end with this reason, `exit(Pid, shutdown)`.
     fn shutdown(&self, reason: ExitReason);
 
@@ -94,6 +94,10 @@ pub(crate) struct ExitCell {
     asked: OnceLock<ExitReason>,
     /// The reason with which it ended.
     why: OnceLock<ExitReason>,
+    /// Its guard was made, so that its end will be told.
+    guarded: AtomicBool,
+    /// Its guard is gone, so that its end was told.
+    ended: AtomicBool,
 }
 
 impl ExitCell {
@@ -109,6 +113,15 @@ impl ExitCell {
     pub(crate) fn set(&self, reason: ExitReason) {
         // Who knows first is right.
         let _ = self.why.set(reason);
+    }
+
+    /// Whether the child, or a part of it, is there.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.guarded.load(Ordering::Acquire) && !self.has_ended()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     fn why(&self) -> ExitReason {
@@ -127,13 +140,13 @@ pub struct ExitGuard {
     key: ChildKey,
     run: u32,
     cell: Arc<ExitCell>,
-    home: Arc<Home>,
+    present: Presence,
 }
 
 impl ExitGuard {
-    pub(crate) fn new(key: ChildKey, run: u32, home: Arc<Home>) -> Self {
-        home.alive.fetch_add(1, Ordering::Relaxed);
-        Self { key, run, cell: Arc::default(), home }
+    pub(crate) fn new(key: ChildKey, run: u32, cell: Arc<ExitCell>, home: Arc<Home>) -> Self {
+        cell.guarded.store(true, Ordering::Release);
+        Self { key, run, cell, present: Presence::new(home) }
     }
 
     /// Sets why the child ends. The first call counts; without one the reason is
@@ -149,9 +162,26 @@ impl ExitGuard {
 
 impl Drop for ExitGuard {
     fn drop(&mut self) {
-        (self.home.tell)(self.key, self.run, self.cell.why());
-        if self.home.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.home.empty.notify_waiters();
+        self.cell.ended.store(true, Ordering::Release);
+        (self.present.0.tell)(self.key, self.run, self.cell.why());
+    }
+}
+
+/// Counts as one of a supervisor's children until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Presence(Arc<Home>);
+
+impl Presence {
+    pub(crate) fn new(home: Arc<Home>) -> Self {
+        home.alive.fetch_add(1, Ordering::Relaxed);
+        Self(home)
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if self.0.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.empty.notify_waiters();
         }
     }
 }

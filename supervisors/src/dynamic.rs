@@ -123,6 +123,13 @@ impl<A: Send + 'static, T: Clone + Send + Sync + 'static> DynamicSupervisor<A, T
         self
     }
 
+    /// Whether children count as workers, which is the default, or as supervisors.
+    #[must_use]
+    pub fn child_type(mut self, child_type: ChildType) -> Self {
+        self.template.child_type = child_type;
+        self
+    }
+
     /// How children are stopped; within five seconds by default. When the supervisor stops, this
     /// is one common time for all of them.
     #[must_use]

@@ -66,12 +66,12 @@
 //! |---|---|
 //! | `one_for_one`, `one_for_all`, `rest_for_one` | [`Supervisor`] with a [`Strategy`] |
 //! | `simple_one_for_one` | [`DynamicSupervisor`] |
-//! | child specification | [`ChildSpec`]: ractor actors, tokio tasks, supervisors, anything with a [`ChildHandle`] |
+//! | child specification | [`ChildSpec`], for actors, tasks, supervisors, any [`ChildHandle`] |
 //! | `permanent`, `transient`, `temporary` | [`Restart`] |
 //! | intensity and period | [`Intensity`] |
 //! | `brutal_kill`, time-out, `infinity` | [`Shutdown`] |
 //! | `significant`, `auto_shutdown` | [`ChildSpec::significant`], [`AutoShutdown`] |
-//! | `start_child` to `get_childspec`, `code_change` | the methods of [`SupervisorRef`] and [`DynamicRef`] |
+//! | `start_child` ... `get_childspec`, `code_change` | [`SupervisorRef`], [`DynamicRef`] |
 //! | exit reasons | [`ExitReason`] |
 //! | registered names | [`Slot`] |
 //! | supervisor and progress reports | `tracing` events, and [`Observer`] |
@@ -122,7 +122,8 @@
 //!
 //! *Beyond OTP:* budgets of their own for dynamic children
 //! ([`child_intensity`](DynamicSupervisor::child_intensity)), pauses before restarts ([`Backoff`]),
-//! [`ShardedSupervisor`], [`Slot`], and [`Tree`], a picture of the whole tree that costs it nothing.
+//! [`ShardedSupervisor`], [`Slot`], and [`Tree`], a picture of the whole tree that costs it
+//! nothing.
 //!
 //! # Rules of ractor that matter here
 //!

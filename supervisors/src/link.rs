@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorCell, ActorRef};
 
-use crate::child::{Child, ExitGuard, Home};
+use crate::child::{Child, ExitCell, ExitGuard, Home};
 use crate::core::ChildKey;
 use crate::dynamic::{DynamicRef, DynamicSupervisor};
 use crate::exit::{ExitReason, IntoExit};
@@ -23,6 +23,7 @@ pub struct Link {
     pub(crate) key: ChildKey,
     pub(crate) run: u32,
     pub(crate) id: ChildId,
+    pub(crate) cell: Arc<ExitCell>,
     pub(crate) above: Arc<Above>,
 }
 
@@ -70,7 +71,7 @@ impl Link {
     /// crate does not know. The child must own it, and drop it last.
     #[must_use]
     pub fn guard(self) -> ExitGuard {
-        ExitGuard::new(self.key, self.run, self.above.home.clone())
+        ExitGuard::new(self.key, self.run, self.cell, self.above.home.clone())
     }
 
     /// Decides not to start the child (OTP's `ignore`). That is no failure: a temporary child's

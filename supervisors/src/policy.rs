@@ -271,6 +271,9 @@ pub enum SpecError {
         /// The child.
         id: ChildId,
     },
+    /// Dynamic children differ only in their argument, so none of them is significant.
+    #[error("`auto_shutdown` on a dynamic supervisor: its children can't be significant")]
+    AutoShutdownOfDynamic,
     /// A window of no length.
     #[error("`{field}.period` is zero: restarts are counted within a time above zero")]
     ZeroPeriod {

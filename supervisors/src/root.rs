@@ -53,7 +53,7 @@ impl<S> Root<S> {
         let board = Board::new("".into(), "");
         let above = Arc::new(Above { path: "".into(), cell: None, home, board, observer });
         let key = crate::core::ChildKey::lone();
-        match start(Link { key, run: 1, id: name, above }).await {
+        match start(Link { key, run: 1, id: name, cell: Arc::default(), above }).await {
             Ok(Child { running: Some((handle, supervisor)) }) => {
                 Ok(Self { supervisor, handle, exit })
             }

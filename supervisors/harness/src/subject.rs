@@ -3,6 +3,7 @@
 mod child;
 mod machines;
 mod real;
+mod sup;
 mod tree;
 mod words;
 

@@ -162,7 +162,9 @@ pub(super) enum Next {
 impl Patience {
     pub(super) fn new(shutdown: Shutdown, now: Time, kill_grace: Duration) -> Self {
         match shutdown {
-            Shutdown::BrutalKill => Self { killed: true, deadline: Some(now + kill_grace) },
+            Shutdown::BrutalKill => {
+                Self { killed: true, deadline: Some(now.saturating_add(kill_grace)) }
+            }
             Shutdown::Timeout(limit) => {
                 Self { killed: false, deadline: Some(now.saturating_add(limit)) }
             }
@@ -181,7 +183,7 @@ impl Patience {
         if self.killed {
             return Next::GiveUp;
         }
-        *self = Self { killed: true, deadline: Some(now + kill_grace) };
+        *self = Self { killed: true, deadline: Some(now.saturating_add(kill_grace)) };
         Next::Kill
     }
 

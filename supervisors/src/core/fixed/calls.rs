@@ -84,7 +84,7 @@ impl<P: Send + 'static, R: Send + 'static> Fixed<P, R> {
             };
             self.change(key, |child| {
                 child.spec = spec;
-                child.start = start;
+                child.start = Some(start);
             });
             self.roster.move_last(key);
         }

@@ -38,7 +38,8 @@ pub struct Fixed<P, R> {
 struct Child<P> {
     spec: SpecInfo,
     life: Life,
-    start: P,
+    /// Gone once a temporary child runs: nothing will start it again.
+    start: Option<P>,
 }
 
 /// What the supervisor is doing; it does one thing at a time.
@@ -241,7 +242,7 @@ impl<P: Send + 'static, R: Send + 'static> Fixed<P, R> {
 
     /// What the driver needs to start this child.
     pub fn start_of(&self, key: ChildKey) -> Option<&P> {
-        self.roster.get(key).map(|child| &child.start)
+        self.roster.get(key)?.start.as_ref()
     }
 
     /// How long this child's start may take.
@@ -296,7 +297,7 @@ impl<P: Send + 'static, R: Send + 'static> Fixed<P, R> {
 
     fn add(&mut self, spec: SpecInfo, start: P) -> ChildKey {
         let id = spec.id.clone();
-        let child = Child { spec, life: Life::default(), start };
+        let child = Child { spec, life: Life::default(), start: Some(start) };
         self.tally.add(&child);
         let key = self.roster.push(child);
         self.ids.insert(id, key);

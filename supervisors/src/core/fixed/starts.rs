@@ -68,7 +68,12 @@ impl<P: Send + 'static, R: Send + 'static> Fixed<P, R> {
     }
 
     fn on_running(&mut self, now: Time, key: ChildKey, why: &Why<R>) {
-        self.change(key, |child| child.life.settle(now));
+        self.change(key, |child| {
+            child.life.settle(now);
+            if child.is_temporary() {
+                child.start = None;
+            }
+        });
         let restart = matches!(why, Why::Restart | Why::Group);
         self.report(Context::Progress { restart }, key, &ExitReason::Normal);
     }

@@ -1,85 +1,23 @@
-//! The supervisor as a ractor actor: it feeds a machine and does what the machine wants.
-//!
-//! *Owns* the handles of its children. *Receives* their ends, calls, and its parent's stop.
-//! *Sends* reports, answers, and its own end. *Fails when* its machine is wrong, and then its
-//! children are killed with it. *Restarted by* its own supervisor.
-//!
-//! **Invariant:** no handler awaits; a start that is not done at once goes on in a task that the
-//! supervisor owns, so that a kill is obeyed at any time.
+//! A running supervisor: its machine, the handles of its children, and what it has under way.
 
-use std::any::Any;
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use ractor::ActorRef;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::child::{Child, ChildHandle, ExitGuard, Home, Leash};
+use super::{AnyValue, Arguments, Msg, Recipe, ReplyTo};
+use crate::child::{Child, ChildHandle, ExitCell, ExitGuard, Home, Leash, Presence};
 use crate::core::{
-    ChildError, ChildKey, Context, Done, Effect, FailedChild, Input, Machine, Outcome, Report, Time,
+    ChildKey, Context, Done, Effect, FailedChild, Input, Machine, Outcome, Report, Time,
 };
 use crate::exit::ExitReason;
 use crate::link::{Above, Link};
-use crate::observer::{Observer, publish};
-use crate::tree::Board;
-
-/// What a child offers, whatever its type.
-pub(crate) type AnyValue = Box<dyn Any + Send>;
-pub(crate) type Starting =
-    Pin<Box<dyn Future<Output = Result<Child<AnyValue>, ExitReason>> + Send>>;
-
-type StartChild<M> = Box<dyn Fn(&mut M, ChildKey, Link) -> Starting + Send>;
-
-/// How the children of a machine are started.
-pub(crate) struct Recipe<M> {
-    pub(crate) start: StartChild<M>,
-    /// A child's limit; the same for all children of a dynamic supervisor.
-    pub(crate) timeout: fn(&M, ChildKey) -> Option<Duration>,
-    /// Whether the board shows each child, or only how many there are.
-    pub(crate) lists_children: bool,
-}
-
-/// Where the answer to a call goes. A caller that has given up is no reason to fail.
-pub(crate) struct ReplyTo {
-    pub(crate) answer: oneshot::Sender<Result<(Done, Option<AnyValue>), ChildError>>,
-    /// The call's place in the supervisor's bounded queue.
-    pub(crate) _permit: OwnedSemaphorePermit,
-}
-
-pub(crate) enum Msg<M: Machine> {
-    Boot(oneshot::Sender<Result<(), FailedChild>>),
-    Started { key: ChildKey, run: u32, result: Result<Child<AnyValue>, ExitReason> },
-    Exited { key: ChildKey, run: u32, reason: ExitReason },
-    Retry { key: ChildKey, run: u32 },
-    Call(M::Call),
-    Stop(ExitReason),
-    Tick,
-}
-
-pub(crate) struct Arguments<M> {
-    pub(crate) machine: M,
-    pub(crate) recipe: Recipe<M>,
-    pub(crate) path: Arc<str>,
-    pub(crate) board: Arc<Board>,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
-    /// Tells whoever supervises this supervisor.
-    pub(crate) guard: ExitGuard,
-    pub(crate) kill_grace: Duration,
-}
-
-pub(crate) struct Driver<M>(PhantomData<fn() -> M>);
-
-impl<M> Driver<M> {
-    pub(crate) fn new() -> Self {
-        Self(PhantomData)
-    }
-}
+use crate::observer::publish;
 
 pub(crate) struct State<M: Machine> {
     machine: M,
@@ -88,8 +26,8 @@ pub(crate) struct State<M: Machine> {
     myself: ActorRef<Msg<M>>,
     /// By the slot of the child's key.
     handles: Vec<Option<Held>>,
-    /// The start that goes on in a task.
-    starting: Option<AbortHandle>,
+    /// The start that is under way; there is never more than one.
+    starting: Option<Start>,
     timer: Option<(Time, AbortHandle)>,
     origin: Instant,
     booted: Option<oneshot::Sender<Result<(), FailedChild>>>,
@@ -106,46 +44,27 @@ struct Held {
     handle: Leash,
 }
 
-impl<M: Machine<Reply = ReplyTo>> Actor for Driver<M> {
-    type Msg = Msg<M>;
-    type State = State<M>;
-    type Arguments = Arguments<M>;
+/// A start that is under way.
+struct Start {
+    key: ChildKey,
+    run: u32,
+    cell: Arc<ExitCell>,
+    /// Where it goes on, or what ends the wait for what it left behind.
+    task: Option<AbortHandle>,
+    /// It failed, but what it had started already has not ended.
+    failed: Option<Outcome>,
+}
 
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Msg<M>>,
-        arguments: Arguments<M>,
-    ) -> Result<State<M>, ActorProcessingErr> {
-        Ok(State::new(myself, arguments))
-    }
-
-    async fn handle(
-        &self,
-        _: ActorRef<Msg<M>>,
-        message: Msg<M>,
-        state: &mut State<M>,
-    ) -> Result<(), ActorProcessingErr> {
-        state.on(message);
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        _: ActorRef<Msg<M>>,
-        event: SupervisionEvent,
-        _: &mut State<M>,
-    ) -> Result<(), ActorProcessingErr> {
-        // Children tell of their ends by their guards. ractor's event may hold the last state of
-        // an actor that was killed, and dropping that may panic.
-        if catch_unwind(AssertUnwindSafe(|| drop(event))).is_err() {
-            tracing::warn!("a child's state panicked while it was dropped");
+impl Drop for Start {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
         }
-        Ok(())
     }
 }
 
 impl<M: Machine<Reply = ReplyTo>> State<M> {
-    fn new(myself: ActorRef<Msg<M>>, arguments: Arguments<M>) -> Self {
+    pub(super) fn new(myself: ActorRef<Msg<M>>, arguments: Arguments<M>) -> Self {
         let Arguments { machine, recipe, path, board, observer, guard, kill_grace } = arguments;
         let to = myself.clone();
         let home = Home::new(move |key, run, reason| {
@@ -175,29 +94,33 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
         self.origin.elapsed()
     }
 
-    fn on(&mut self, message: Msg<M>) {
+    pub(super) fn on(&mut self, message: Msg<M>) {
         let input = match message {
             Msg::Boot(reply) => {
                 self.booted = Some(reply);
-                Input::Boot
+                Some(Input::Boot)
             }
-            Msg::Started { key, run, result } => {
-                self.starting = None;
-                self.keep(key, run, result)
-            }
+            Msg::Started { key, run, result } => self.keep(key, run, result),
             Msg::Exited { key, run, reason } => {
                 self.let_go(key, run);
-                Input::Exited { key, run, reason }
+                let failed = self.take_failed(key, run);
+                Some(failed.unwrap_or(Input::Exited { key, run, reason }))
             }
-            Msg::Retry { key, run } => Input::Retry { key, run },
-            Msg::Call(call) => Input::Call(call),
-            Msg::Stop(reason) => Input::Stop(reason),
+            Msg::Abandoned { key, run } => self.take_failed(key, run).inspect(|_| {
+                tracing::error!(supervisor = &*self.above.path, "a failed start left a zombie");
+                self.zombies += 1;
+            }),
+            Msg::Retry { key, run } => Some(Input::Retry { key, run }),
+            Msg::Call(call) => Some(Input::Call(call)),
+            Msg::Stop(reason) => Some(Input::Stop(reason)),
             Msg::Tick => {
                 self.timer = None;
-                Input::Tick
+                Some(Input::Tick)
             }
         };
-        self.feed(input);
+        if let Some(input) = input {
+            self.feed(input);
+        }
         self.value = None;
         self.set_timer();
         self.zombies = self.zombies.min(self.above.home.alive());
@@ -243,7 +166,9 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
         let Some(id) = info.map(|info| info.id) else {
             return;
         };
-        let link = Link { key, run, id, above: self.above.clone() };
+        let cell = Arc::<ExitCell>::default();
+        self.starting = Some(Start { key, run, cell: cell.clone(), task: None, failed: None });
+        let link = Link { key, run, id, cell, above: self.above.clone() };
         let made =
             catch_unwind(AssertUnwindSafe(|| (self.recipe.start)(&mut self.machine, key, link)));
         let result = match made {
@@ -256,11 +181,11 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
                 }
             }
         };
-        let input = self.keep(key, run, result);
-        self.machine.handle(self.now(), input);
+        if let Some(input) = self.keep(key, run, result) {
+            self.machine.handle(self.now(), input);
+        }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "owned by the supervisor, which ends it")]
     fn start_in_task<F>(&mut self, key: ChildKey, run: u32, starting: F)
     where
         F: Future<Output = std::thread::Result<Result<Child<AnyValue>, ExitReason>>>
@@ -268,8 +193,9 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
             + 'static,
     {
         let limit = (self.recipe.timeout)(&self.machine, key);
-        let myself = self.myself.clone();
-        let task = tokio::spawn(async move {
+        // What it may still start counts as a child until it is over.
+        let (myself, present) = (self.myself.clone(), Presence::new(self.above.home.clone()));
+        self.in_task(async move {
             let result = match limit {
                 None => flatten(starting.await),
                 Some(limit) => match tokio::time::timeout(limit, starting).await {
@@ -277,33 +203,67 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
                     Err(_) => Err(ExitReason::error(StartTimeout(limit))),
                 },
             };
+            drop(present);
             let _ = myself.cast(Msg::Started { key, run, result });
         });
-        self.starting = Some(task.abort_handle());
     }
 
-    /// Keeps the handle of a child that was started.
+    #[expect(clippy::disallowed_methods, reason = "owned by the supervisor, which ends it")]
+    fn in_task(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(start) = &mut self.starting {
+            start.task = Some(tokio::spawn(work).abort_handle());
+        }
+    }
+
+    /// Keeps the handle of a child that was started. `None` when it failed, but something that it
+    /// had started before is still there: the failure is told when that has ended too.
     fn keep(
         &mut self,
         key: ChildKey,
         run: u32,
         result: Result<Child<AnyValue>, ExitReason>,
-    ) -> Input<M::Call> {
+    ) -> Option<Input<M::Call>> {
+        let mut start = self.starting.take_if(|start| start.key == key && start.run == run)?;
         let outcome = match result {
             Err(reason) => Outcome::Failed(reason),
             Ok(Child { running: None }) => Outcome::Ignored,
             Ok(Child { running: Some((handle, value)) }) => {
-                if self.handles.len() <= key.slot() {
-                    self.handles.resize_with(key.slot() + 1, || None);
-                }
-                if let Some(place) = self.handles.get_mut(key.slot()) {
-                    *place = Some(Held { run, handle });
+                // One that has ended already has no use for its handle, nor for its slot.
+                if !start.cell.has_ended() {
+                    self.hold(key, Held { run, handle });
                 }
                 self.value = Some(value);
                 Outcome::Running
             }
         };
-        Input::Started { key, run, outcome }
+        if outcome == Outcome::Running || !start.cell.is_alive() {
+            return Some(Input::Started { key, run, outcome });
+        }
+        start.failed = Some(outcome);
+        self.starting = Some(start);
+        let (myself, limit) = (self.myself.clone(), self.kill_grace);
+        self.in_task(async move {
+            tokio::time::sleep(limit).await;
+            let _ = myself.cast(Msg::Abandoned { key, run });
+        });
+        None
+    }
+
+    /// What is told of a failed start when nothing that it started is left.
+    fn take_failed(&mut self, key: ChildKey, run: u32) -> Option<Input<M::Call>> {
+        let same =
+            |start: &mut Start| start.key == key && start.run == run && start.failed.is_some();
+        let outcome = self.starting.take_if(same)?.failed.take()?;
+        Some(Input::Started { key, run, outcome })
+    }
+
+    fn hold(&mut self, key: ChildKey, held: Held) {
+        if self.handles.len() <= key.slot() {
+            self.handles.resize_with(key.slot() + 1, || None);
+        }
+        if let Some(place) = self.handles.get_mut(key.slot()) {
+            *place = Some(held);
+        }
     }
 
     fn let_go(&mut self, key: ChildKey, run: u32) {
@@ -348,7 +308,9 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
             }
             task.abort();
         }
-        let (myself, at) = (self.myself.clone(), self.origin + due);
+        // A time that no clock reaches needs no timer.
+        let Some(at) = self.origin.checked_add(due) else { return };
+        let myself = self.myself.clone();
         let task = tokio::spawn(async move {
             tokio::time::sleep_until(at).await;
             let _ = myself.cast(Msg::Tick);
@@ -377,8 +339,9 @@ impl<M: Machine> Drop for State<M> {
     #[expect(clippy::disallowed_methods, reason = "ends by itself within kill_grace")]
     fn drop(&mut self) {
         self.above.board.close(ExitReason::Killed);
-        for task in self.starting.iter().chain(self.timer.iter().map(|(_, task)| task)) {
-            task.abort();
+        self.starting = None;
+        if let Some((_, timer)) = self.timer.take() {
+            timer.abort();
         }
         let Some(guard) = self.guard.take().filter(|_| !self.over) else {
             return;

@@ -1,0 +1,314 @@
+//! Who is alive, kept by the workers themselves: they enter when they start, and are taken out
+//! when their state is dropped.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use supervisors::{Context, Event, Observer};
+use tokio::time::Instant;
+
+use super::plan::Nature;
+
+/// What a worker can be told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cmd {
+    Error,
+    Panic,
+    Normal,
+    Shutdown,
+    /// Deaf from now on; only a kill ends it.
+    Hang,
+    /// An actor kills itself.
+    KillMyself,
+    /// An actor kills its supervisor, as nothing in the tree's own interface would.
+    KillSupervisor,
+    /// Keeps its thread busy without an await; for runtimes with several threads.
+    Block(Duration),
+}
+
+/// How a start goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    Error,
+    Panic,
+    Ignore,
+    Slow(Duration),
+    SlowError(Duration),
+    SlowPanic,
+    /// The worker runs, but its start function goes on for a while.
+    Late(Duration),
+    /// Never done: the start's time limit has to end it.
+    Hang,
+}
+
+/// Why a child that should run may have been left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Excuse {
+    /// It ended with `normal` or `shutdown`.
+    Orderly,
+    /// Somebody called.
+    Api,
+    /// A caller went away before the answer, so what came of it is not known.
+    Unknown,
+    /// Its start function did not want to.
+    Ignored,
+    /// A supervisor that reached its intensity.
+    GaveUp,
+}
+
+type Poke = Box<dyn Fn(Cmd) + Send + Sync>;
+
+struct Line {
+    poke: Option<Poke>,
+    kill: Option<Box<dyn Fn() + Send + Sync>>,
+    nature: Nature,
+}
+
+#[derive(Default)]
+struct Book {
+    alive: BTreeMap<String, Line>,
+    /// How often each worker has started.
+    entered: BTreeMap<String, u32>,
+    /// How many of its starts went wrong.
+    faulted: BTreeMap<String, u32>,
+    left: Vec<String>,
+    faults: BTreeMap<String, VecDeque<Fault>>,
+    excuses: BTreeMap<String, BTreeSet<Excuse>>,
+    /// Each supervisor's restarts and failed restarts.
+    restarts: BTreeMap<String, Vec<Instant>>,
+    /// Children whose start has failed, by their supervisor.
+    unstarted: BTreeMap<String, BTreeSet<String>>,
+    gave_up: Vec<(String, Instant)>,
+    /// Supervisors that were killed by a worker.
+    killed: BTreeSet<String>,
+    violations: Vec<String>,
+    /// What happened, for whoever has to find out why.
+    history: Vec<(Instant, String)>,
+}
+
+impl Book {
+    fn note(&mut self, what: String) {
+        self.history.push((Instant::now(), what));
+    }
+}
+
+/// Shared by all workers of one storm.
+#[derive(Clone, Default)]
+pub(crate) struct Ledger(Arc<Mutex<Book>>);
+
+impl Ledger {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A worker begins. A second one under the same name is the worst thing there is.
+    pub(crate) fn enter(&self, path: &str, nature: Nature) -> Entry {
+        let mut book = self.book();
+        if book.alive.contains_key(path) {
+            book.violations.push(format!("{path} is alive twice"));
+        }
+        book.alive.insert(path.into(), Line { poke: None, kill: None, nature });
+        *book.entered.entry(path.into()).or_default() += 1;
+        book.note(format!("{path} starts"));
+        if let Some(excuses) = book.excuses.get_mut(path) {
+            excuses.retain(|excuse| *excuse == Excuse::Unknown);
+        }
+        Entry { ledger: self.clone(), path: path.into(), drop_panics: nature.drop_panics }
+    }
+
+    /// How to reach a worker that has entered.
+    pub(crate) fn reach(&self, path: &str, poke: Poke) {
+        if let Some(line) = self.book().alive.get_mut(path) {
+            line.poke = Some(poke);
+        }
+    }
+
+    pub(crate) fn reach_kill(&self, path: &str, kill: Box<dyn Fn() + Send + Sync>) {
+        if let Some(line) = self.book().alive.get_mut(path) {
+            line.kill = Some(kill);
+        }
+    }
+
+    pub(crate) fn alive(&self) -> Vec<String> {
+        self.book().alive.keys().cloned().collect()
+    }
+
+    pub(crate) fn is_alive(&self, path: &str) -> bool {
+        self.book().alive.contains_key(path)
+    }
+
+    /// How often a worker has started, or failed to.
+    pub(crate) fn tried(&self, path: &str) -> u32 {
+        let book = self.book();
+        let number = |of: &BTreeMap<String, u32>| of.get(path).copied().unwrap_or_default();
+        number(&book.entered) + number(&book.faulted)
+    }
+
+    /// Tells the `pick`-th living worker; its name, if there is one that can do that.
+    pub(crate) fn poke(&self, pick: u64, cmd: Cmd) -> Option<String> {
+        let book = self.book();
+        let fit = |line: &Line| {
+            line.poke.is_some() && (line.nature.may_hang || !matches!(cmd, Cmd::Hang))
+        };
+        let lines: Vec<_> = book.alive.iter().filter(|(_, line)| fit(line)).collect();
+        let at = usize::try_from(pick).unwrap().checked_rem(lines.len())?;
+        let (path, line) = lines[at];
+        line.poke.as_ref()?(cmd);
+        Some(path.clone())
+    }
+
+    /// Kills the `pick`-th living worker that can be killed from outside.
+    pub(crate) fn kill(&self, pick: u64) -> Option<String> {
+        let book = self.book();
+        let lines: Vec<_> = book.alive.iter().filter(|(_, line)| line.kill.is_some()).collect();
+        let at = usize::try_from(pick).unwrap().checked_rem(lines.len())?;
+        let (path, line) = lines[at];
+        line.kill.as_ref()?();
+        Some(path.clone())
+    }
+
+    /// How the next start of this worker goes wrong, if it does.
+    pub(crate) fn next_fault(&self, path: &str) -> Option<Fault> {
+        let book = &mut *self.book();
+        let fault = book.faults.get_mut(path)?.pop_front()?;
+        *book.faulted.entry(path.into()).or_default() += 1;
+        book.note(format!("{path} fails to start: {fault:?}"));
+        Some(fault)
+    }
+
+    pub(crate) fn plan_faults(&self, path: &str, fault: Fault, times: u64) {
+        let mut book = self.book();
+        let faults = book.faults.entry(path.into()).or_default();
+        faults.extend((0..times).map(|_| fault));
+    }
+
+    /// From now on starts succeed.
+    pub(crate) fn heal(&self) {
+        self.book().faults.clear();
+    }
+
+    pub(crate) fn excuse(&self, path: &str, excuse: Excuse) {
+        self.book().excuses.entry(path.into()).or_default().insert(excuse);
+    }
+
+    pub(crate) fn excuses(&self, path: &str) -> BTreeSet<Excuse> {
+        self.book().excuses.get(path).cloned().unwrap_or_default()
+    }
+
+    /// The children of this supervisor whose start has failed at some time.
+    pub(crate) fn unstarted(&self, supervisor: &str) -> BTreeSet<String> {
+        self.book().unstarted.get(supervisor).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn note_kill(&self, supervisor: &str) {
+        self.book().killed.insert(supervisor.into());
+    }
+
+    pub(crate) fn was_killed(&self, supervisor: &str) -> bool {
+        self.book().killed.contains(supervisor)
+    }
+
+    pub(crate) fn gave_up(&self) -> Vec<(String, Instant)> {
+        self.book().gave_up.clone()
+    }
+
+    /// The restarts that were asked of a supervisor within `window` before `end`.
+    pub(crate) fn restarts(&self, supervisor: &str, end: Instant, window: Duration) -> usize {
+        let book = self.book();
+        let times = book.restarts.get(supervisor).into_iter().flatten();
+        times.filter(|at| **at <= end && end.duration_since(**at) <= window).count()
+    }
+
+    pub(crate) fn violations(&self) -> Vec<String> {
+        self.book().violations.clone()
+    }
+
+    pub(crate) fn note(&self, what: String) {
+        self.book().note(what);
+    }
+
+    /// Everything that happened, a line each.
+    pub(crate) fn history(&self) -> String {
+        let book = self.book();
+        let Some((first, _)) = book.history.first() else { return String::new() };
+        let line = |(at, what): &(Instant, String)| format!("{:?} {what}\n", *at - *first);
+        book.history.iter().map(line).collect()
+    }
+
+    /// Forgets who left so far, and later tells who left since, in that order.
+    pub(crate) fn take_left(&self) -> Vec<String> {
+        std::mem::take(&mut self.book().left)
+    }
+}
+
+impl Observer for Ledger {
+    fn on_event(&self, event: &Event<'_>) {
+        let mut book = self.book();
+        let supervisor = event.supervisor.to_owned();
+        let Event { child, context, reason, .. } = event;
+        book.note(format!("{supervisor} reports {context:?} of {child}: {reason}"));
+        match event.context {
+            Context::Progress { .. } => {
+                // A supervisor as a child is running again. What is not known stays unknown, and
+                // its own giving up may be heard before its parent tells of its start.
+                let child = format!("{supervisor}/{}", event.child);
+                if let Some(excuses) = book.excuses.get_mut(&child) {
+                    excuses.remove(&Excuse::Api);
+                }
+            }
+            Context::ChildTerminated { restart: true } | Context::StartError => {
+                if *context == Context::StartError {
+                    let path = format!("{supervisor}/{child}");
+                    book.unstarted.entry(supervisor.clone()).or_default().insert(path);
+                }
+                book.restarts.entry(supervisor).or_default().push(Instant::now());
+            }
+            Context::GaveUp => {
+                book.gave_up.push((supervisor.clone(), Instant::now()));
+                book.excuses.entry(supervisor).or_default().insert(Excuse::GaveUp);
+            }
+            Context::Zombie => {
+                let what = format!("{supervisor}/{}: called a zombie", event.child);
+                book.violations.push(what);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A worker's place in the ledger, dropped with its state.
+pub(crate) struct Entry {
+    ledger: Ledger,
+    pub(crate) path: String,
+    drop_panics: bool,
+}
+
+impl Entry {
+    /// The worker is about to end in an orderly way, and is not asked to.
+    pub(crate) fn ends_orderly(&self) {
+        self.ledger.excuse(&self.path, Excuse::Orderly);
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let line = {
+            let mut book = self.ledger.book();
+            book.note(format!("{} is gone", self.path));
+            book.left.push(self.path.clone());
+            book.alive.remove(&self.path)
+        };
+        // Its senders may own more than this ledger should lock for.
+        drop(line);
+        assert!(
+            !self.drop_panics || std::thread::panicking(),
+            "chaos: {} panics while it is dropped",
+            self.path
+        );
+    }
+}
