@@ -1,0 +1,144 @@
+//! The command line.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{self, Config, Environment, Sources};
+use crate::node::{Listeners, Node};
+use crate::telemetry;
+
+/// Something failed.
+const FAILED: u8 = 1;
+/// The configuration is bad (sysexits' EX_USAGE).
+const BAD_CONFIGURATION: u8 = 64;
+/// The root supervisor gave up (sysexits' EX_SOFTWARE).
+const GAVE_UP: u8 = 70;
+
+/// A server node for the Model Context Protocol.
+#[derive(Debug, Parser)]
+#[command(name = "erlmcp", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a node in the foreground.
+    #[command(alias = "foreground")]
+    Start(Configured),
+    /// Checks the configuration and tells all that is wrong with it.
+    Check(Configured),
+    /// Prints the version.
+    Version,
+}
+
+#[derive(Debug, Args)]
+struct Configured {
+    /// The configuration file; else ERLMCP_CONFIG names it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Sets one key, such as `http.listen=127.0.0.1:9000`; may come several times.
+    #[arg(long, value_name = "SECTION.KEY=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, String)>,
+}
+
+impl Cli {
+    /// Reads the arguments; usage errors end the process with 2.
+    pub fn from_arguments() -> Self {
+        Self::parse()
+    }
+
+    /// Does what was asked.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Start(configured) => configured.load(start),
+            Command::Check(configured) => configured.load(|_| print("the configuration is good")),
+            Command::Version => print(concat!("erlmcp ", env!("CARGO_PKG_VERSION"))),
+        }
+    }
+}
+
+impl Configured {
+    fn load(self, then: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+        let sources =
+            Sources { file: self.config, environment: config::environment(), flags: self.set };
+        match Config::load(&sources) {
+            Ok(config) => then(config),
+            Err(problems) => fail(BAD_CONFIGURATION, &problems),
+        }
+    }
+}
+
+fn start(config: Config) -> ExitCode {
+    telemetry::log::install(&config.log, config.node.env == Environment::Production);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(serve(config)),
+        Err(error) => fail(FAILED, &error),
+    }
+}
+
+/// Runs a node until it is told to stop or its root gives up.
+async fn serve(config: Config) -> ExitCode {
+    let drain = config.shutdown.drain();
+    let signals = signal(SignalKind::terminate())
+        .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
+    let (mut terminate, mut interrupt) = match signals {
+        Ok(signals) => signals,
+        Err(error) => return fail(FAILED, &error),
+    };
+    let started = match Listeners::bind(&config) {
+        Ok(listeners) => Node::start(config, listeners).await,
+        Err(error) => Err(error),
+    };
+    let node = match started {
+        Ok(node) => node,
+        Err(error) => return fail(FAILED, &chain(&error)),
+    };
+    tokio::select! {
+        reason = node.exited() => return fail(GAVE_UP, &format!("the root ended: {reason}")),
+        () = either(&mut terminate, &mut interrupt) => {}
+    }
+    tokio::select! {
+        _ = node.stop(drain) => {}
+        () = either(&mut terminate, &mut interrupt) => node.kill(),
+    }
+    ExitCode::SUCCESS
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as SECTION.KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+fn print(text: &str) -> ExitCode {
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILED),
+    }
+}
+
+fn fail(code: u8, error: &dyn Display) -> ExitCode {
+    // Where stderr is closed, the exit code has to do.
+    let _ = writeln!(std::io::stderr(), "erlmcp: {error}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,184 @@
+//! JSON-RPC errors: the codes this node emits, and the public half of a failure.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Revision;
+
+/// An error code. The standard ones, those that MCP 2026-07-28 defines, and ours.
+///
+/// Ours lie outside -32768..-32000: the revision of 2026-07-28 forbids new ones inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(i64)]
+pub enum Code {
+    /// The body is no JSON.
+    ParseError = -32700,
+    /// JSON, but no valid JSON-RPC message, or not valid here.
+    InvalidRequest = -32600,
+    /// No such method in this era.
+    MethodNotFound = -32601,
+    /// Missing or wrong parameters; also unknown tools and bad cursors.
+    InvalidParams = -32602,
+    /// A part of the node failed under the request.
+    InternalError = -32603,
+    /// A standard header is missing or contradicts the body (2026-07-28).
+    HeaderMismatch = -32020,
+    /// The revision asked for isn't served (2026-07-28).
+    UnsupportedProtocolVersion = -32022,
+    /// The handler didn't finish before its deadline.
+    TimedOut = -31001,
+    /// The client cancelled the request.
+    Cancelled = -31002,
+    /// A limit of the node is reached; trying again later helps.
+    Overloaded = -31003,
+    /// The session id names no live session; initialize again.
+    SessionNotFound = -31004,
+    /// The node is stopping.
+    ShuttingDown = -31005,
+    /// Host or Origin is not on the list of this listener.
+    Forbidden = -31006,
+}
+
+impl Code {
+    /// The number on the wire.
+    pub fn number(self) -> i64 {
+        self as i64
+    }
+
+    /// Who is to blame, as the request log tells it.
+    pub fn blame(self) -> Blame {
+        match self {
+            Self::InternalError | Self::TimedOut | Self::ShuttingDown => Blame::Node,
+            Self::Overloaded | Self::Forbidden => Blame::Policy,
+            _ => Blame::Client,
+        }
+    }
+}
+
+/// Whose fault a failed request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// Nobody's: it succeeded.
+    None,
+    /// The caller's.
+    Client,
+    /// This node's.
+    Node,
+    /// A rule's: limits, access.
+    Policy,
+}
+
+impl Blame {
+    /// The name used in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Client => "client",
+            Self::Node => "node",
+            Self::Policy => "policy",
+        }
+    }
+}
+
+/// What the peer is told: a code, one sentence, and data where a program can act on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RpcError {
+    /// The class.
+    pub code: Code,
+    /// One sentence for a human; holds no path, token or internal name.
+    pub message: String,
+    /// Machine-readable details.
+    pub data: Option<Value>,
+}
+
+impl RpcError {
+    /// An error without data.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), data: None }
+    }
+
+    /// Adds details.
+    #[must_use]
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    /// A revision that isn't served; `data` names those that are.
+    pub fn unsupported_version(requested: &str) -> Self {
+        Self::new(Code::UnsupportedProtocolVersion, "Unsupported protocol version")
+            .with_data(json!({ "supported": Revision::served(), "requested": requested }))
+    }
+
+    /// A method that this era doesn't know.
+    pub fn method_not_found(method: &str) -> Self {
+        Self::new(Code::MethodNotFound, format!("Method not found: {method}"))
+    }
+
+    /// Something crashed under the request. The outcome is unknown, so nothing runs it again.
+    pub fn crashed(part: &'static str) -> Self {
+        Self::new(Code::InternalError, format!("The {part} crashed while the request was running"))
+            .with_data(json!({ "reason": "crashed", "part": part }))
+    }
+
+    /// The deadline passed.
+    pub fn timed_out(limit_ms: u64) -> Self {
+        Self::new(Code::TimedOut, format!("The request took longer than {limit_ms} ms"))
+            .with_data(json!({ "reason": "timeout", "limitMs": limit_ms }))
+    }
+
+    /// A limit is reached; `limit` is its configuration key.
+    pub fn overloaded(limit: &'static str) -> Self {
+        Self::new(Code::Overloaded, "The node is at its limit; try again later")
+            .with_data(json!({ "reason": "overloaded", "limit": limit }))
+    }
+}
+
+/// The wire form.
+#[derive(Serialize)]
+struct Wire<'a> {
+    code: i64,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Value>,
+}
+
+impl Serialize for RpcError {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Wire { code: self.code.number(), message: &self.message, data: self.data.as_ref() }
+            .serialize(serializer)
+    }
+}
+
+/// An error object as a client reads it; used by tests and by tools that call a node.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ReceivedError {
+    /// The code, known to us or not.
+    pub code: i64,
+    /// The sentence.
+    pub message: String,
+    /// Details.
+    #[serde(default)]
+    pub data: Option<Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_codes_lie_outside_the_reserved_range() {
+        use Code::{Cancelled, Forbidden, Overloaded, SessionNotFound, ShuttingDown, TimedOut};
+        for code in [TimedOut, Cancelled, Overloaded, SessionNotFound, ShuttingDown, Forbidden] {
+            assert!(!(-32768..=-32000).contains(&code.number()), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn data_is_left_out_where_there_is_none() {
+        let text = |error: &RpcError| serde_json::to_string(error).unwrap();
+        let plain = RpcError::new(Code::ParseError, "no JSON");
+        assert_eq!(text(&plain), r#"{"code":-32700,"message":"no JSON"}"#);
+        assert!(text(&RpcError::unsupported_version("1")).contains(r#""requested":"1""#));
+    }
+}

@@ -1,0 +1,64 @@
+//! The standard HTTP headers of MCP, as text: what they are called and how a value is decoded.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// Names of headers, in lower case as HTTP/2 writes them.
+pub mod name {
+    /// The revision a request follows.
+    pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+    /// The session of a legacy client.
+    pub const SESSION_ID: &str = "mcp-session-id";
+    /// The JSON-RPC method, mirrored (2026-07-28).
+    pub const METHOD: &str = "mcp-method";
+    /// The name of what is called or read, mirrored (2026-07-28).
+    pub const NAME: &str = "mcp-name";
+}
+
+/// The standard headers of one request; a header that came twice is one text with a comma, which
+/// matches nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Headers {
+    /// `MCP-Protocol-Version`
+    pub protocol_version: Option<String>,
+    /// `Mcp-Session-Id`
+    pub session_id: Option<String>,
+    /// `Mcp-Method`
+    pub method: Option<String>,
+    /// `Mcp-Name`
+    pub name: Option<String>,
+}
+
+const OPEN: &str = "=?base64?";
+const CLOSE: &str = "?=";
+
+/// Decodes a mirrored value: `=?base64?…?=` for texts that a header can't carry (2026-07-28,
+/// "Value encoding"), else the text without surrounding blanks. `None` where the Base64 is broken.
+pub fn mirrored(value: &str) -> Option<String> {
+    let value = value.trim_matches([' ', '\t']);
+    let Some(inner) = value.strip_prefix(OPEN).and_then(|rest| rest.strip_suffix(CLOSE)) else {
+        return Some(value.to_owned());
+    };
+    String::from_utf8(STANDARD.decode(inner).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirrored_values_are_plain_or_base64() {
+        let table = [
+            ("echo", Some("echo")),
+            (" echo\t", Some("echo")),
+            ("=?base64?aMOpbGxv?=", Some("héllo")),
+            ("=?base64??=", Some("")),
+            ("=?BASE64?aGk=?=", Some("=?BASE64?aGk=?=")),
+            ("=?base64?a?=", None),
+            ("=?base64?/w==?=", None),
+        ];
+        for (value, expected) in table {
+            assert_eq!(mirrored(value).as_deref(), expected, "{value}");
+        }
+    }
+}

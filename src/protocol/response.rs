@@ -1,0 +1,62 @@
+//! Answers, as they go on the wire.
+
+use serde::Serialize;
+
+use super::{RequestId, ResultObject, RpcError};
+
+/// One JSON-RPC response. An error to an unreadable request has no id.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// The id of the request that this answers.
+    pub id: Option<RequestId>,
+    /// Exactly one of result and error.
+    pub outcome: Result<ResultObject, RpcError>,
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a RequestId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a ResultObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a RpcError>,
+}
+
+impl Response {
+    /// An answer that isn't a result.
+    pub fn error(id: Option<RequestId>, error: RpcError) -> Self {
+        Self { id, outcome: Err(error) }
+    }
+
+    /// The bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let wire = Wire {
+            jsonrpc: "2.0",
+            id: self.id.as_ref(),
+            result: self.outcome.as_ref().ok(),
+            error: self.outcome.as_ref().err(),
+        };
+        // Ids, raw values and JSON values always have a JSON form; should that ever change, the
+        // peer still gets an answer.
+        serde_json::to_vec(&wire).unwrap_or_else(|_| FALLBACK.to_vec())
+    }
+}
+
+const FALLBACK: &[u8] =
+    br#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"The answer could not be encoded"}}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Code;
+
+    #[test]
+    fn a_response_has_a_result_or_an_error() {
+        let ok = Response { id: Some(1.into()), outcome: Ok(ResultObject::empty()) };
+        assert_eq!(ok.encode(), br#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+        let failed = Response::error(None, RpcError::new(Code::ParseError, "x"));
+        assert_eq!(failed.encode(), br#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"x"}}"#);
+    }
+}

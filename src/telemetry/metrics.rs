@@ -1,0 +1,222 @@
+//! The node's metrics. No label is made of what a client chose.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry};
+
+/// Labels of `http_requests_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct HttpLabels {
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The route's template.
+    pub route: &'static str,
+    /// The status code.
+    pub status: u16,
+}
+
+/// Labels of `http_request_duration_seconds`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RouteLabels {
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The route's template.
+    pub route: &'static str,
+}
+
+/// Labels of `mcp_server_operation_duration_seconds`, by OpenTelemetry's conventions for MCP.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OperationLabels {
+    /// The JSON-RPC method; `_other` for names that no era knows.
+    pub mcp_method_name: &'static str,
+    /// The tool; `_other` for unknown ones, empty for other methods.
+    pub gen_ai_tool_name: Arc<str>,
+    /// The error's code or `tool_error`; empty on success.
+    pub error_type: String,
+    /// The revision.
+    pub mcp_protocol_version: &'static str,
+}
+
+/// Labels of `erlmcp_sessions`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SessionLabels {
+    /// The era.
+    pub era: &'static str,
+    /// The transport.
+    pub transport: &'static str,
+}
+
+/// Labels of `erlmcp_rejected_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RejectedLabels {
+    /// The limit's configuration key, or the rule.
+    pub reason: &'static str,
+}
+
+/// Labels of `erlmcp_child_restarts_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RestartLabels {
+    /// The supervisor's path.
+    pub supervisor: String,
+    /// The child's id; all children of a dynamic supervisor share one.
+    pub child: String,
+    /// The class of the exit reason.
+    pub exit: &'static str,
+}
+
+/// Labels of `erlmcp_supervisor_gave_up_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct GaveUpLabels {
+    /// The supervisor's path.
+    pub supervisor: String,
+}
+
+/// A family of histograms over durations in seconds.
+type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// All metrics of one node. Clones share their values.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    names: Arc<[&'static str]>,
+    /// `http_requests_total`
+    pub http_requests: Family<HttpLabels, Counter>,
+    /// `http_request_duration_seconds`
+    pub http_duration: Durations<RouteLabels>,
+    /// `mcp_server_operation_duration_seconds`
+    pub operation_duration: Durations<OperationLabels>,
+    /// `erlmcp_sessions`
+    pub sessions: Family<SessionLabels, Gauge>,
+    /// `erlmcp_requests_in_flight`
+    pub in_flight: Gauge,
+    /// `erlmcp_rejected_total`
+    pub rejected: Family<RejectedLabels, Counter>,
+    /// `erlmcp_child_restarts_total`
+    pub child_restarts: Family<RestartLabels, Counter>,
+    /// `erlmcp_supervisor_gave_up_total`
+    pub supervisor_gave_up: Family<GaveUpLabels, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Arc::default(),
+            names: Arc::default(),
+            http_requests: Family::default(),
+            http_duration: Family::new_with_constructor(seconds),
+            operation_duration: Family::new_with_constructor(seconds),
+            sessions: Family::default(),
+            in_flight: Gauge::default(),
+            rejected: Family::default(),
+            child_restarts: Family::default(),
+            supervisor_gave_up: Family::default(),
+        };
+        let mut book = Book::default();
+        metrics.register(&mut book);
+        metrics.registry = Arc::new(book.registry);
+        metrics.names = book.names.into();
+        metrics
+    }
+}
+
+/// A registry that can tell what is in it.
+#[derive(Default)]
+struct Book {
+    registry: Registry,
+    names: Vec<&'static str>,
+}
+
+impl Book {
+    fn add(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {
+        self.names.push(name);
+        self.registry.register(name, help, metric);
+    }
+}
+
+impl Metrics {
+    fn register(&self, book: &mut Book) {
+        let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        book.add("erlmcp_build", "The version that runs", version);
+        book.add("http_requests", "HTTP requests answered", self.http_requests.clone());
+        book.add(
+            "http_request_duration_seconds",
+            "From an HTTP request's head to its answer's head",
+            self.http_duration.clone(),
+        );
+        book.add(
+            "mcp_server_operation_duration_seconds",
+            "From a request to its answer",
+            self.operation_duration.clone(),
+        );
+        book.add("erlmcp_sessions", "Open sessions", self.sessions.clone());
+        book.add("erlmcp_requests_in_flight", "Requests in the node", self.in_flight.clone());
+        book.add("erlmcp_rejected", "Requests refused by a limit or rule", self.rejected.clone());
+        book.add(
+            "erlmcp_child_restarts",
+            "Children that ended and were started again",
+            self.child_restarts.clone(),
+        );
+        book.add(
+            "erlmcp_supervisor_gave_up",
+            "Restart intensities reached",
+            self.supervisor_gave_up.clone(),
+        );
+    }
+
+    /// The families there are, by the names that they are registered under: those of counters and
+    /// of infos are without the suffix that they are served with. One without a value yet is not
+    /// served.
+    pub fn names(&self) -> &[&'static str] {
+        &self.names
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// None that is known: a string takes any text.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    /// Counts a refusal.
+    pub fn reject(&self, reason: &'static str) {
+        self.rejected.get_or_create(&RejectedLabels { reason }).inc();
+    }
+}
+
+/// From half a millisecond to about a minute, by twos.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.0005, 2.0, 18))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_dashboards_rely_on() {
+        let metrics = Metrics::default();
+        metrics.reject("requests.max_in_flight");
+        metrics.in_flight.inc();
+        let route = RouteLabels { method: "GET", route: "/mcp" };
+        metrics.http_duration.get_or_create(&route).observe(0.1);
+        let text = metrics.encode().unwrap();
+        for line in [
+            "erlmcp_build_info{version=",
+            "erlmcp_rejected_total{reason=\"requests.max_in_flight\"} 1",
+            "erlmcp_requests_in_flight 1",
+            "# TYPE http_request_duration_seconds histogram",
+            "http_request_duration_seconds_count{method=\"GET\",route=\"/mcp\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

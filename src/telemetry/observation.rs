@@ -1,0 +1,86 @@
+//! One request, watched from its decoding to its answer: one log line, one measurement.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Metrics;
+use super::metrics::OperationLabels;
+use crate::protocol::call::Method;
+use crate::protocol::error::Blame;
+use crate::protocol::{RequestId, ResultObject, Revision, RpcError};
+
+/// Longest request id that is logged, in characters: a client chooses it.
+const ID_CHARS: usize = 64;
+
+/// A request under way. One that is dropped without an answer is told as `disconnected`.
+pub struct Observation {
+    metrics: Metrics,
+    started: Instant,
+    id: String,
+    method: &'static str,
+    tool: Arc<str>,
+    revision: Revision,
+    told: bool,
+}
+
+impl Observation {
+    /// Begins to watch a request.
+    pub fn begin(metrics: &Metrics, id: &RequestId, method: &str, revision: Revision) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            started: Instant::now(),
+            id: id.to_string().chars().take(ID_CHARS).collect(),
+            method: Method::label(method),
+            tool: "".into(),
+            revision,
+            told: false,
+        }
+    }
+
+    /// Notes which tool is called: its published name, or `_other` for one that doesn't exist.
+    pub fn calls(&mut self, tool: Option<&str>) {
+        self.tool = tool.unwrap_or("_other").into();
+    }
+
+    /// Ends with the request's only answer.
+    pub fn finish(mut self, outcome: &Result<ResultObject, RpcError>) {
+        match outcome {
+            Ok(result) if result.get("isError") == Some("true") => {
+                self.tell("tool_error", Blame::None);
+            }
+            Ok(_) => self.tell("", Blame::None),
+            Err(error) => self.tell(&error.code.number().to_string(), error.code.blame()),
+        }
+    }
+
+    fn tell(&mut self, error_type: &str, blame: Blame) {
+        self.told = true;
+        let duration = self.started.elapsed();
+        let labels = OperationLabels {
+            mcp_method_name: self.method,
+            gen_ai_tool_name: Arc::clone(&self.tool),
+            error_type: error_type.to_owned(),
+            mcp_protocol_version: self.revision.as_str(),
+        };
+        self.metrics.operation_duration.get_or_create(&labels).observe(duration.as_secs_f64());
+        tracing::info!(
+            target: "erlmcp::request",
+            request_id = %self.id,
+            era = self.revision.era().as_str(),
+            method = self.method,
+            tool = &*self.tool,
+            outcome = if error_type.is_empty() { "ok" } else { error_type },
+            blame = blame.as_str(),
+            duration_ms = duration.as_secs_f64() * 1_000.0,
+            "request"
+        );
+    }
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        if !self.told {
+            self.tell("disconnected", Blame::Client);
+        }
+    }
+}

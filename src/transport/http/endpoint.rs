@@ -1,0 +1,56 @@
+//! What the routes of a node share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Config;
+use super::answer::Answer;
+use crate::admission::Admission;
+use crate::catalogue::Scope;
+use crate::protocol::meta::ServerInfo;
+use crate::protocol::{RequestId, Response, Revision};
+use crate::session::work::Outcome;
+use crate::session::{Sessions, Work};
+use crate::telemetry::{Health, Metrics};
+
+/// The parts of the node that requests use; clones share them.
+#[derive(Clone)]
+pub struct Endpoint(pub Arc<Parts>);
+
+/// See [`Endpoint`].
+pub struct Parts {
+    /// The transport's limits.
+    pub http: Config,
+    /// How requests are worked on.
+    pub work: Work,
+    /// All sessions.
+    pub sessions: Sessions,
+    /// Who may come in.
+    pub admission: Admission,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How the node is.
+    pub health: Health,
+    /// Who answers.
+    pub server: ServerInfo,
+    /// The node's name, as the probes tell it.
+    pub node_name: String,
+    /// When the node started.
+    pub started: Instant,
+}
+
+impl Endpoint {
+    /// Whether there is an endpoint for this scope.
+    pub fn serves(&self, scope: &Scope) -> bool {
+        self.0.work.published.load().catalogue.serves(scope)
+    }
+
+    /// The one answer to a request, dressed as its revision demands.
+    pub fn answer(&self, id: RequestId, revision: Revision, outcome: Outcome) -> Answer {
+        let outcome = outcome.and_then(|mut result| match result.dress(revision, &self.0.server) {
+            Ok(()) => Ok(result),
+            Err(_) => Err(crate::protocol::RpcError::crashed("encoder")),
+        });
+        Answer::of(Response { id: Some(id), outcome })
+    }
+}

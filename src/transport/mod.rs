@@ -1,0 +1,3 @@
+//! Transports: how messages come in and go out.
+
+pub mod http;

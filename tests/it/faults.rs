@@ -1,0 +1,204 @@
+//! Parts are killed while fifty clients call: who was not touched notices nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use erlmcp::catalogue::Scope;
+use ractor::ActorCell;
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::harness::{Answer, Session, TestNode, client, until, within};
+
+const CLIENTS: usize = 50;
+/// Calls that each client makes after a kill, so that it would notice.
+const CALLS_AFTER: u64 = 5;
+
+/// What the clients and the test tell each other.
+struct Calls {
+    made: [AtomicU64; CLIENTS],
+    one_more: Notify,
+    stopped: AtomicBool,
+}
+
+impl Calls {
+    fn made(&self) -> Vec<u64> {
+        self.made.iter().map(|made| made.load(Ordering::Relaxed)).collect()
+    }
+}
+
+/// Clients that call all the time, and check each answer.
+struct Callers {
+    sessions: Vec<Session>,
+    calls: Arc<Calls>,
+    tasks: JoinSet<Vec<(usize, Answer)>>,
+}
+
+impl Callers {
+    async fn start(node: &TestNode) -> Self {
+        let calls = Arc::new(Calls {
+            made: std::array::from_fn(|_| AtomicU64::new(0)),
+            one_more: Notify::new(),
+            stopped: AtomicBool::new(false),
+        });
+        let (mut sessions, mut tasks) = (Vec::new(), JoinSet::new());
+        for number in 0..CLIENTS {
+            let url = format!("{}/mcp", node.url);
+            let session = Session::open(caller(number), &url, "2025-11-25").await;
+            sessions.push(session.clone());
+            tasks.spawn(call_on(number, session, calls.clone()));
+        }
+        Self { sessions, calls, tasks }
+    }
+
+    /// Waits until each client has made some more calls.
+    async fn go_on(&self) {
+        let before = self.calls.made();
+        let enough = |now: Vec<u64>| now.iter().zip(&before).all(|(n, b)| *n >= b + CALLS_AFTER);
+        within(async {
+            while !enough(self.calls.made()) {
+                self.calls.one_more.notified().await;
+            }
+        })
+        .await;
+    }
+
+    /// Stops them; gives the calls that failed.
+    async fn failed(mut self) -> Vec<(usize, Answer)> {
+        self.calls.stopped.store(true, Ordering::Relaxed);
+        let mut failed = Vec::new();
+        while let Some(client) = within(self.tasks.join_next()).await {
+            failed.extend(client.unwrap());
+        }
+        failed
+    }
+}
+
+/// Every second client opens a new connection for each call, so that it meets the listener.
+fn caller(number: usize) -> reqwest::Client {
+    if number.is_multiple_of(2) {
+        return client();
+    }
+    let fresh = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
+    fresh.timeout(crate::harness::PATIENCE).build().unwrap()
+}
+
+async fn call_on(number: usize, session: Session, calls: Arc<Calls>) -> Vec<(usize, Answer)> {
+    let mut failed = Vec::new();
+    while !calls.stopped.load(Ordering::Relaxed) {
+        let call = calls.made[number].fetch_add(1, Ordering::Relaxed);
+        let (id, text) = (format!("{number}/{call}"), format!("text {number}/{call}"));
+        let answer = session.call(id.as_str(), "demo__echo", json!({ "text": text })).await;
+        assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+        assert_eq!(answer.json()["id"], id, "an answer to somebody else's call");
+        if answer.code() == 0 {
+            assert_eq!(answer.json()["result"]["content"][0]["text"], text);
+        } else {
+            failed.push((number, answer));
+        }
+        calls.one_more.notify_one();
+    }
+    failed
+}
+
+/// Calls of `test__hold` in flight at one session.
+async fn hold(node: &TestNode, session: &Session, count: usize) -> JoinSet<Answer> {
+    let mut held = JoinSet::new();
+    for number in 0..count {
+        let session = session.clone();
+        let id = format!("held {number}");
+        held.spawn(async move { session.call(id, "test__hold", json!({})).await });
+        node.held.started().await;
+    }
+    held
+}
+
+/// Kills an actor, and waits until another one is in its place.
+async fn kill(find: impl Fn() -> Option<ActorCell>) {
+    let victim = find().expect("it runs");
+    victim.kill();
+    until(|| find().is_some_and(|next| next.get_id() != victim.get_id())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_session_fails_its_own_requests_once_and_goes_on() {
+    let node = TestNode::start().await;
+    let callers = Callers::start(&node).await;
+    callers.go_on().await;
+    let session = callers.sessions[0].clone();
+    let table = &node.node.sessions().table;
+    let record = table.find(&session.id, &Scope::Federated).unwrap();
+    let held = hold(&node, &session, 5).await;
+    kill(|| record.actor().borrow().as_ref().map(|actor| actor.get_cell())).await;
+    for answer in within(held.join_all()).await {
+        assert_eq!(answer.code(), -32603, "{answer:?}");
+        assert_eq!(answer.json()["error"]["data"]["part"], "session", "{answer:?}");
+    }
+    assert_eq!(record.generation(), 2);
+    callers.go_on().await;
+    let answer = session.call("after", "demo__echo", json!({ "text": "same id" })).await;
+    assert_eq!(answer.json()["result"]["content"][0]["text"], "same id");
+    let failed = callers.failed().await;
+    // The killed session's own caller may have had its one call in flight.
+    assert!(failed.iter().all(|(number, _)| *number == 0), "{failed:?}");
+    assert!(failed.len() <= 1, "{failed:?}");
+    let metrics = node.probe("/metrics").await.text;
+    let labels = r#"supervisor="erlmcp/sessions",child="session",exit="killed""#;
+    let restarts = format!("erlmcp_child_restarts_total{{{labels}}} 1");
+    assert!(metrics.contains(&restarts), "{metrics}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_registry_is_noticed_by_nobody() {
+    let node = TestNode::start().await;
+    let callers = Callers::start(&node).await;
+    callers.go_on().await;
+    let held = hold(&node, &callers.sessions[1], 5).await;
+    let slot = &node.node.slots().registry;
+    kill(|| slot.get().map(|actor| actor.get_cell())).await;
+    callers.go_on().await;
+    node.held.release.add_permits(5);
+    for answer in within(held.join_all()).await {
+        assert_eq!(answer.code(), 0, "{answer:?}");
+    }
+    let failed = callers.failed().await;
+    assert!(failed.is_empty(), "{failed:?}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_listener_breaks_no_connection_and_loses_none() {
+    let node = TestNode::start().await;
+    let callers = Callers::start(&node).await;
+    callers.go_on().await;
+    let held = hold(&node, &callers.sessions[1], 5).await;
+    let slot = &node.node.slots().http;
+    kill(|| slot.get().map(|actor| actor.get_cell())).await;
+    callers.go_on().await;
+    node.held.release.add_permits(5);
+    for answer in within(held.join_all()).await {
+        assert_eq!(answer.code(), 0, "{answer:?}");
+    }
+    let failed = callers.failed().await;
+    assert!(failed.is_empty(), "{failed:?}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_outlive_even_their_supervisor() {
+    let node = TestNode::start().await;
+    let session = node.session().await;
+    let root = node.node.root();
+    root.terminate_child("sessions").await.unwrap();
+    let waiting = tokio::spawn({
+        let session = session.clone();
+        async move { session.call(1, "demo__echo", json!({ "text": "x" })).await }
+    });
+    root.restart_child("sessions").await.unwrap();
+    let answer = within(waiting).await.unwrap();
+    assert_eq!(answer.code(), 0, "{answer:?}");
+    assert_eq!(session.call(2, "demo__echo", json!({ "text": "x" })).await.code(), 0);
+    node.stop().await;
+}

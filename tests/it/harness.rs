@@ -1,0 +1,265 @@
+//! A node on free ports, a client that talks to it, and a server whose tools do as they are told.
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use erlmcp::config::Config;
+use erlmcp::node::{Listeners, Node};
+use erlmcp::provider::demo;
+use erlmcp::provider::native::{NativeServer, ToolResult};
+use reqwest::{Client, Method, Response, StatusCode};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, Semaphore, mpsc};
+
+/// Nothing in these tests takes longer, unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) const MODERN: &str = "2026-07-28";
+
+/// A running node.
+pub(crate) struct TestNode {
+    pub(crate) node: Node,
+    pub(crate) url: String,
+    pub(crate) probes: String,
+    pub(crate) held: Held,
+}
+
+impl TestNode {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        change(&mut config);
+        let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let listeners = Listeners { http: bind(), metrics: bind() };
+        let (server, held) = held_server();
+        let natives = vec![demo::server(), server];
+        let node = Node::start_with(config, listeners, natives).await.unwrap();
+        let url = format!("http://{}", node.http_address());
+        let probes = format!("http://{}", node.metrics_address());
+        Self { node, url, probes, held }
+    }
+
+    /// One raw request to `path`.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        send(&client(), method, &format!("{}{path}", self.url), headers, body).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.send(Method::POST, path, headers, body).await
+    }
+
+    /// A new session on `/mcp`.
+    pub(crate) async fn session(&self) -> Session {
+        Session::open(client(), &format!("{}/mcp", self.url), "2025-11-25").await
+    }
+
+    /// What an operator sees at `path`.
+    pub(crate) async fn probe(&self, path: &str) -> Answer {
+        send(&client(), Method::GET, &format!("{}{path}", self.probes), &[], "").await
+    }
+
+    /// Stops the node; a test that forgets to leaves it to `Drop`, which kills it.
+    pub(crate) async fn stop(&self) {
+        within(self.node.stop(PATIENCE)).await;
+    }
+}
+
+pub(crate) fn client() -> Client {
+    Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
+}
+
+/// Waits for something that has to happen.
+pub(crate) async fn within<T>(happens: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, happens).await.expect("it takes too long")
+}
+
+/// Waits until something that no event tells of is so.
+pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
+    within(async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) session: Option<String>,
+    pub(crate) content_type: String,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    async fn read(response: Response) -> Self {
+        let status = response.status();
+        let header = |name: &str| {
+            response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+        };
+        let session = header("mcp-session-id");
+        let content_type = header("content-type").unwrap_or_default();
+        Self { status, session, content_type, text: response.text().await.unwrap() }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let read = serde_json::from_str(&self.text);
+        read.unwrap_or_else(|_| panic!("{} is no JSON: {}", self.status, self.text))
+    }
+
+    /// The error's code; 0 for a result.
+    pub(crate) fn code(&self) -> i64 {
+        self.json()["error"]["code"].as_i64().unwrap_or_default()
+    }
+}
+
+pub(crate) async fn send(
+    client: &Client,
+    method: Method,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut request = client.request(method, url).body(body.to_owned());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    Answer::read(request.send().await.unwrap()).await
+}
+
+/// A legacy client.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) url: String,
+    pub(crate) id: String,
+}
+
+impl Session {
+    pub(crate) async fn open(client: Client, url: &str, revision: &str) -> Self {
+        let answer = send(&client, Method::POST, url, &[], &initialize(revision)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let id = answer.session.expect("initialize gives an id");
+        let session = Self { client, url: url.to_owned(), id };
+        let ready = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+        assert_eq!(session.post(ready).await.status, StatusCode::ACCEPTED);
+        session
+    }
+
+    pub(crate) async fn post(&self, body: &str) -> Answer {
+        let headers = [("mcp-session-id", self.id.as_str())];
+        send(&self.client, Method::POST, &self.url, &headers, body).await
+    }
+
+    pub(crate) async fn call(&self, id: impl Into<Value>, tool: &str, arguments: Value) -> Answer {
+        self.post(&tool_call(id, tool, arguments)).await
+    }
+}
+
+pub(crate) fn initialize(revision: &str) -> String {
+    let client = json!({ "name": "it", "version": "1" });
+    request(
+        1,
+        "initialize",
+        json!({ "protocolVersion": revision, "capabilities": {}, "clientInfo": client }),
+    )
+}
+
+pub(crate) fn request(id: impl Into<Value>, method: &str, params: Value) -> String {
+    json!({ "jsonrpc": "2.0", "id": id.into(), "method": method, "params": params }).to_string()
+}
+
+pub(crate) fn tool_call(id: impl Into<Value>, tool: &str, arguments: Value) -> String {
+    request(id, "tools/call", json!({ "name": tool, "arguments": arguments }))
+}
+
+/// Adds what a modern request says about itself.
+pub(crate) fn modern(id: impl Into<Value>, method: &str, mut params: Value) -> String {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    request(id, method, params)
+}
+
+/// The headers of a modern request.
+pub(crate) fn modern_headers<'a>(method: &'a str, name: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut headers = vec![("mcp-protocol-version", MODERN), ("mcp-method", method)];
+    if !name.is_empty() {
+        headers.push(("mcp-name", name));
+    }
+    headers
+}
+
+/// What the tool `test__hold` tells and waits for.
+#[derive(Clone)]
+pub(crate) struct Held {
+    started: Arc<Mutex<mpsc::Receiver<()>>>,
+    ended: Arc<Mutex<mpsc::Receiver<End>>>,
+    pub(crate) release: Arc<Semaphore>,
+}
+
+/// How a held call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Finished,
+    Dropped,
+}
+
+impl Held {
+    pub(crate) async fn started(&self) {
+        within(async { self.started.lock().await.recv().await }).await.unwrap();
+    }
+
+    pub(crate) async fn ended(&self) -> End {
+        within(async { self.ended.lock().await.recv().await }).await.unwrap()
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Nothing {}
+
+/// Tells how its call ended.
+struct Ending(mpsc::Sender<End>, End);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.try_send(self.1).expect("there is room for all ends");
+    }
+}
+
+/// The server `test`: `hold` waits to be released, `panic` panics.
+fn held_server() -> (NativeServer, Held) {
+    let (tell_start, started) = mpsc::channel(10_000);
+    let (tell_end, ended) = mpsc::channel(10_000);
+    let release = Arc::new(Semaphore::new(0));
+    let (started, ended) = (Arc::new(Mutex::new(started)), Arc::new(Mutex::new(ended)));
+    let held = Held { started, ended, release: release.clone() };
+    let server = NativeServer::new("test")
+        .tool("hold", "Waits to be released.", move |_: Nothing, _| {
+            let (release, started, ended) = (release.clone(), tell_start.clone(), tell_end.clone());
+            async move {
+                let mut ending = Ending(ended, End::Dropped);
+                started.send(()).await.unwrap();
+                release.acquire().await.unwrap().forget();
+                ending.1 = End::Finished;
+                Ok(ToolResult::text("released"))
+            }
+        })
+        .tool("panic", "Panics.", |_: Nothing, _| async { panic!("the tool panics on purpose") });
+    (server, held)
+}

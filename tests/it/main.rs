@@ -1,0 +1,21 @@
+//! Tests of a whole node: real bytes in, real bytes out.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails panics, and ends its tasks by ending"
+)]
+
+mod cli;
+mod clients;
+mod documents;
+mod drain;
+mod eras;
+mod faults;
+mod harness;
+mod limits;
+mod raw;
+mod sessions;
