@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Installs what the tests need beside Rust: Erlang (the differential test of `supervisors` runs
+# against OTP itself), and the official TypeScript and Python SDKs with their interpreters.
+# Quick when everything is there: it only compares lock files.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+clients=tests/clients
+venv=.tools/venv
+
+missing_packages() {
+  command -v curl >/dev/null || echo curl
+  command -v escript >/dev/null || echo erlang-base
+  command -v node >/dev/null || echo nodejs
+  command -v npm >/dev/null || echo npm
+  python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
+install_packages() {
+  local root=()
+  if [[ $EUID -ne 0 ]]; then
+    root=(sudo)
+  fi
+  if ! command -v apt-get >/dev/null || { [[ $EUID -ne 0 ]] && ! command -v sudo >/dev/null; }; then
+    echo "setup-tests: the tests need these Debian packages, or their like: $*" >&2
+    echo "setup-tests: install them by hand (no apt-get here, or neither root nor sudo)" >&2
+    exit 1
+  fi
+  echo "setup-tests: installing $*"
+  "${root[@]}" apt-get update -qq
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "$@"
+}
+
+# The lock file is copied beside what was installed from it: equal copies mean nothing to do.
+install_typescript_client() {
+  local stamp=$clients/node_modules/.installed-from
+  cmp -s $clients/package-lock.json $stamp && return
+  echo "setup-tests: installing the TypeScript SDK"
+  npm --prefix $clients ci --ignore-scripts --no-audit --no-fund --loglevel=error
+  cp $clients/package-lock.json $stamp
+}
+
+install_python_client() {
+  local stamp=$venv/.installed-from
+  if cmp -s $clients/requirements.txt $stamp && $venv/bin/python -c '' 2>/dev/null; then
+    return
+  fi
+  echo "setup-tests: installing the Python SDK"
+  python3 -m venv --clear $venv
+  $venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+    --requirement $clients/requirements.txt
+  cp $clients/requirements.txt $stamp
+}
+
+mapfile -t missing < <(missing_packages)
+if [[ ${#missing[@]} -gt 0 ]]; then
+  install_packages "${missing[@]}"
+fi
+install_typescript_client
+install_python_client
