@@ -59,7 +59,9 @@ impl Backoff {
         let exponent = i32::try_from(failures).unwrap_or(i32::MAX);
         let grown = self.initial.as_secs_f64() * self.factor.powi(exponent);
         let full = grown.min(self.max.as_secs_f64());
-        Duration::from_secs_f64(full * (1.0 - self.jitter * dice.roll()))
+        let pause = full * (1.0 - self.jitter * dice.roll());
+        // A pause beyond what a duration holds is one of that length.
+        Duration::try_from_secs_f64(pause).unwrap_or(self.max)
     }
 }
 
@@ -123,6 +125,8 @@ mod tests {
         let pauses: Vec<u128> = (0..6).map(|n| PLAIN.pause(n, &mut dice).as_millis()).collect();
         assert_eq!(pauses, [100, 200, 400, 800, 1000, 1000]);
         assert_eq!(PLAIN.pause(u32::MAX, &mut dice), PLAIN.max);
+        let endless = Backoff { initial: Duration::MAX, max: Duration::MAX, ..PLAIN };
+        assert_eq!(endless.pause(3, &mut dice), Duration::MAX);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A running supervisor: its machine, the handles of its children, and what it has under way.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use super::{AnyValue, Arguments, Msg, Recipe, ReplyTo};
 use crate::child::{Child, ChildHandle, ExitCell, ExitGuard, Home, Leash, Presence};
 use crate::core::{
-    ChildKey, Context, Done, Effect, FailedChild, Input, Machine, Outcome, Report, Time,
+    ChildError, ChildKey, Context, Done, Effect, FailedChild, Input, Machine, Outcome, Report, Time,
 };
 use crate::exit::ExitReason;
 use crate::link::{Above, Link};
@@ -33,11 +34,16 @@ pub(crate) struct State<M: Machine> {
     booted: Option<oneshot::Sender<Result<(), FailedChild>>>,
     /// What the child that was started last offers, until the caller who wanted it gets it.
     value: Option<AnyValue>,
-    zombies: usize,
+    /// Runs that were killed, given up, and have not ended.
+    zombies: HashSet<(ChildKey, u32)>,
+    /// Answers that are given when the board shows what they tell of.
+    answers: Vec<Answer>,
     over: bool,
     guard: Option<ExitGuard>,
     kill_grace: Duration,
 }
+
+type Answer = (ReplyTo, Result<(Done, Option<AnyValue>), ChildError>);
 
 struct Held {
     run: u32,
@@ -83,7 +89,8 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
             origin: Instant::now(),
             booted: None,
             value: None,
-            zombies: 0,
+            zombies: HashSet::new(),
+            answers: Vec::new(),
             over: false,
             guard: Some(guard),
             kill_grace,
@@ -102,13 +109,14 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
             }
             Msg::Started { key, run, result } => self.keep(key, run, result),
             Msg::Exited { key, run, reason } => {
+                self.zombies.remove(&(key, run));
                 self.let_go(key, run);
                 let failed = self.take_failed(key, run);
                 Some(failed.unwrap_or(Input::Exited { key, run, reason }))
             }
             Msg::Abandoned { key, run } => self.take_failed(key, run).inspect(|_| {
                 tracing::error!(supervisor = &*self.above.path, "a failed start left a zombie");
-                self.zombies += 1;
+                self.zombies.insert((key, run));
             }),
             Msg::Retry { key, run } => Some(Input::Retry { key, run }),
             Msg::Call(call) => Some(Input::Call(call)),
@@ -123,8 +131,11 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
         }
         self.value = None;
         self.set_timer();
-        self.zombies = self.zombies.min(self.above.home.alive());
-        self.above.board.count(self.machine.counts(), self.zombies);
+        self.above.board.count(self.machine.counts(), self.zombies.len());
+        for (to, answer) in self.answers.drain(..) {
+            // A caller that has given up is no reason to fail.
+            let _ = to.answer.send(answer);
+        }
     }
 
     fn feed(&mut self, input: Input<M::Call>) {
@@ -150,7 +161,7 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
                     Ok(Done::Running(_)) => self.value.take(),
                     _ => None,
                 };
-                let _ = to.answer.send(outcome.map(|done| (done, value)));
+                self.answers.push((to, outcome.map(|done| (done, value))));
             }
             Effect::Booted(outcome) => {
                 if let Some(reply) = self.booted.take() {
@@ -286,9 +297,9 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
         match report.context {
             Context::Progress { restart: true } => self.above.board.restarted(report.key),
             Context::Zombie => {
-                self.zombies += 1;
-                if let Some(place) = self.handles.get_mut(report.key.slot()) {
-                    *place = None;
+                if let Some(Some(held)) = self.handles.get(report.key.slot()) {
+                    self.zombies.insert((report.key, held.run));
+                    self.let_go(report.key, held.run);
                 }
             }
             _ => {}

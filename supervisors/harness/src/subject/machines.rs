@@ -84,7 +84,7 @@ impl Machines {
 
     fn start(&mut self, of: &Label, key: ChildKey, run: u32) {
         let Some(sup) = self.sups.get_mut(of) else { return };
-        let Some((path, spec)) = sup.machine.to_start(&of.path, key) else { return };
+        let Some((path, spec)) = sup.machine.whats_started(&of.path, key) else { return };
         let start = self.world.start(&path, &spec);
         sup.labels.insert(key, (start.label.clone(), run));
         let outcome = match start.started {

@@ -106,7 +106,7 @@ impl Machine {
     }
 
     /// What is started as this child: its specification, and the last part of its path.
-    pub(super) fn to_start(&mut self, path: &Path, key: ChildKey) -> Option<(Path, Spec)> {
+    pub(super) fn whats_started(&mut self, path: &Path, key: ChildKey) -> Option<(Path, Spec)> {
         match self {
             Self::Fixed(machine) => {
                 let spec = machine.start_of(key)?.clone();
