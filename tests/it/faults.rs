@@ -71,6 +71,8 @@ impl Callers {
         while let Some(client) = within(self.tasks.join_next()).await {
             failed.extend(client.unwrap());
         }
+        let made: u64 = self.calls.made().iter().sum();
+        println!("{made} calls by {CLIENTS} clients, {} of them failed", failed.len());
         failed
     }
 }
