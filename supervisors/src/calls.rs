@@ -5,9 +5,8 @@ use std::sync::Arc;
 use ractor::ActorRef;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::core::{ChildError, Done, Machine};
+use crate::core::{ChildError, ChildKey, Done, Machine};
 use crate::driver::{AnyValue, Msg, ReplyTo};
-use crate::supervisor::Started;
 
 /// How many calls may wait at one supervisor; its mailbox has no bound of its own.
 const MAX_PENDING_CALLS: usize = 1024;
@@ -77,5 +76,37 @@ impl<M: Machine<Reply = ReplyTo>> Calls<M> {
         });
         self.actor.cast(Msg::Call(call(look))).map_err(|_| ChildError::NoProc)?;
         answered.await.map_err(|_| ChildError::NoProc)
+    }
+}
+
+/// What a started child offers, or that its start function decided not to start it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Started<T> {
+    /// It runs.
+    Running {
+        /// Its identity, the same for all its incarnations.
+        key: ChildKey,
+        /// What it offers.
+        value: T,
+    },
+    /// It was not started (OTP's `ignore`).
+    Ignored,
+}
+
+impl<T> Started<T> {
+    /// What the child offers, if it runs.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Self::Running { value, .. } => Some(value),
+            Self::Ignored => None,
+        }
+    }
+
+    /// The child's identity, if it runs.
+    pub fn key(&self) -> Option<ChildKey> {
+        match self {
+            Self::Running { key, .. } => Some(*key),
+            Self::Ignored => None,
+        }
     }
 }

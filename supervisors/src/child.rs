@@ -9,7 +9,6 @@ use tokio::sync::Notify;
 
 use crate::core::ChildKey;
 use crate::exit::ExitReason;
-use crate::slot::Slot;
 
 /// What a supervisor needs of a running child, whatever it is made of.
 ///
@@ -59,20 +58,6 @@ impl<T> Child<T> {
     /// [`Link::guard`]: crate::Link::guard
     pub fn new(handle: impl ChildHandle, value: T) -> Self {
         Self { running: Some((Leash::new(handle), value)) }
-    }
-
-    /// Publishes what the child offers in `slot`, for as long as it runs. A child with a
-    /// specification of its own is published by [`ChildSpec::slot`](crate::ChildSpec::slot).
-    #[must_use]
-    pub fn in_slot(self, slot: &Slot<T>) -> Self
-    where
-        T: Clone + Send + Sync + 'static,
-    {
-        let running = self.running.map(|(leash, value)| {
-            let leash = Leash::new(slot.lend(value.clone(), leash));
-            (leash, value)
-        });
-        Self { running }
     }
 
     /// Replaces what the child offers.

@@ -5,21 +5,18 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::calls::Calls;
+use crate::calls::{Calls, Started};
 use crate::child::Child;
-use crate::core::{
-    Backoff, ChildError, ChildInfo, ChildKey, Counts, Dynamic, DynamicCall, Machine,
-};
-use crate::driver::{Recipe, ReplyTo, Starting};
+use crate::core::{ChildError, ChildInfo, ChildKey, Counts, Dynamic, DynamicCall, Machine};
+use crate::driver::{Recipe, ReplyTo, Starting, any};
 use crate::exit::ExitReason;
 use crate::link::Link;
 use crate::observer::Observer;
 use crate::policy::{
-    ChildId, ChildType, Flags, Intensity, Restart, Shutdown, SpecError, SpecInfo, Strategy,
+    Backoff, ChildId, ChildType, Flags, Intensity, Restart, Shutdown, SpecError, SpecInfo, Strategy,
 };
 use crate::root::{Root, StartError};
-use crate::spec::any;
-use crate::supervisor::{Setup, Started, seed, start_driver};
+use crate::supervisor::{Setup, seed, start_driver};
 use crate::tree::{Board, Tree};
 
 type DynamicMachine<A> = Dynamic<A, ReplyTo>;
@@ -315,5 +312,18 @@ impl<A: Send + 'static, T: 'static> DynamicRef<A, T> {
         look: impl FnOnce(&DynamicMachine<A>) -> V + Send + 'static,
     ) -> Result<V, ChildError> {
         self.calls.query(look, DynamicCall::Query).await
+    }
+}
+
+impl Link {
+    /// Starts a dynamic supervisor.
+    ///
+    /// # Errors
+    /// A specification that can't be followed.
+    pub async fn dynamic<A: Send + 'static, T: Clone + Send + Sync + 'static>(
+        self,
+        supervisor: DynamicSupervisor<A, T>,
+    ) -> Result<Child<DynamicRef<A, T>>, ExitReason> {
+        supervisor.start_below(self).await
     }
 }

@@ -151,22 +151,21 @@ mod supervisor;
 mod task;
 mod tree;
 
+pub use calls::Started;
 pub use child::{Child, ChildHandle, ExitGuard};
-pub use core::{
-    Backoff, ChildError, ChildInfo, ChildKey, ChildState, Context, Counts, FailedChild,
-};
+pub use core::{ChildError, ChildInfo, ChildKey, ChildState, Context, Counts, FailedChild};
 pub use dynamic::{DynamicRef, DynamicSupervisor};
 pub use exit::{ExitReason, IntoExit};
 pub use link::Link;
 pub use observer::{Event, Observer};
 pub use policy::{
-    AutoShutdown, ChildId, ChildType, Flags, Intensity, Restart, Shutdown, SpecError, SpecInfo,
-    Strategy,
+    AutoShutdown, Backoff, ChildId, ChildType, Flags, Intensity, Restart, Shutdown, SpecError,
+    SpecInfo, Strategy,
 };
 pub use root::{Root, StartError};
 pub use sharded::{ShardedRef, ShardedSupervisor};
 pub use slot::Slot;
 pub use spec::ChildSpec;
-pub use supervisor::{Started, Supervisor, SupervisorRef};
+pub use supervisor::{Supervisor, SupervisorRef};
 pub use task::ExitSignal;
 pub use tree::{Node, Tree};

@@ -7,11 +7,9 @@ use ractor::{Actor, ActorCell, ActorRef};
 
 use crate::child::{Child, ExitCell, ExitGuard, Home};
 use crate::core::ChildKey;
-use crate::dynamic::{DynamicRef, DynamicSupervisor};
 use crate::exit::{ExitReason, IntoExit};
 use crate::observer::Observer;
 use crate::policy::ChildId;
-use crate::supervisor::{Supervisor, SupervisorRef};
 use crate::task::{self, ExitSignal};
 use crate::tree::Board;
 
@@ -112,28 +110,5 @@ impl Link {
     ) -> Result<Child<ActorRef<A::Msg>>, ExitReason> {
         let supervisor = self.above.cell.clone();
         crate::actor::spawn(self.guard(), supervisor, actor, arguments).await
-    }
-
-    /// Starts a supervisor of children with ids.
-    ///
-    /// # Errors
-    /// A specification that can't be followed, or, as `{shutdown, {failed_to_start_child, ..}}`,
-    /// the [`FailedChild`](crate::FailedChild) that did not start.
-    pub async fn supervisor(
-        self,
-        supervisor: Supervisor,
-    ) -> Result<Child<SupervisorRef>, ExitReason> {
-        supervisor.start_below(self).await
-    }
-
-    /// Starts a dynamic supervisor.
-    ///
-    /// # Errors
-    /// A specification that can't be followed.
-    pub async fn dynamic<A: Send + 'static, T: Clone + Send + Sync + 'static>(
-        self,
-        supervisor: DynamicSupervisor<A, T>,
-    ) -> Result<Child<DynamicRef<A, T>>, ExitReason> {
-        supervisor.start_below(self).await
     }
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::calls::Started;
 use crate::child::Child;
 use crate::core::{ChildError, ChildKey, Counts};
 use crate::dynamic::{DynamicRef, DynamicSupervisor};
@@ -14,7 +15,7 @@ use crate::policy::{SpecError, Strategy};
 use crate::root::{Root, StartError};
 use crate::slot::Slot;
 use crate::spec::ChildSpec;
-use crate::supervisor::{Started, Supervisor, SupervisorRef};
+use crate::supervisor::{Supervisor, SupervisorRef};
 use crate::tree::Tree;
 
 /// The specification of a number of equal dynamic supervisors below one `one_for_one` supervisor.

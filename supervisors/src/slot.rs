@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::child::{ChildHandle, Leash};
+use crate::child::{Child, ChildHandle, Leash};
 use crate::exit::ExitReason;
 
 /// Where a child can be found, whichever incarnation of it runs.
@@ -76,6 +76,19 @@ impl<T: Clone + Send + Sync + 'static> Slot<T> {
         let lease = Arc::new(());
         self.0.send_replace(Some(Entry { value, lease: lease.clone() }));
         Lent { handle, slot: self.clone(), lease }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Child<T> {
+    /// Publishes what the child offers in `slot`, for as long as it runs. A child with a
+    /// specification of its own is published by [`ChildSpec::slot`](crate::ChildSpec::slot).
+    #[must_use]
+    pub fn in_slot(self, slot: &Slot<T>) -> Self {
+        let running = self.running.map(|(leash, value)| {
+            let leash = Leash::new(slot.lend(value.clone(), leash));
+            (leash, value)
+        });
+        Self { running }
     }
 }
 

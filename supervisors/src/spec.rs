@@ -7,7 +7,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorRef};
 
 use crate::child::{Child, Leash};
-use crate::driver::{AnyValue, Starting};
+use crate::driver::{AnyValue, Starting, any};
 use crate::dynamic::{DynamicRef, DynamicSupervisor};
 use crate::exit::{ExitReason, IntoExit};
 use crate::link::Link;
@@ -189,10 +189,6 @@ impl<A: Send + 'static, T: Clone + Send + Sync + 'static> ChildSpec<ShardedRef<A
             Box::pin(async { supervisor.start_below(link).await.map(|child| child.map(any)) })
         })
     }
-}
-
-pub(crate) fn any<T: Send + 'static>(value: T) -> AnyValue {
-    Box::new(value)
 }
 
 fn lend<T: Clone + Send + Sync + 'static>(

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
 
-use crate::calls::Calls;
+use crate::calls::{Calls, Started};
 use crate::child::{Child, ChildHandle, ExitGuard};
-use crate::core::{
-    Backoff, ChildError, ChildInfo, ChildKey, Counts, Done, Fixed, FixedCall, Machine,
-};
+use crate::core::{ChildError, ChildInfo, Counts, Done, Fixed, FixedCall, Machine};
 use crate::driver::{Arguments, Driver, Msg, Recipe, ReplyTo};
 use crate::exit::ExitReason;
 use crate::link::Link;
 use crate::observer::Observer;
-use crate::policy::{AutoShutdown, ChildId, Flags, Intensity, SpecError, SpecInfo, Strategy};
+use crate::policy::{
+    AutoShutdown, Backoff, ChildId, Flags, Intensity, SpecError, SpecInfo, Strategy,
+};
 use crate::root::{Root, StartError};
 use crate::spec::{ChildSpec, StartFn};
 use crate::tree::{Board, Tree};
@@ -236,38 +236,6 @@ pub struct SupervisorRef {
     board: Arc<Board>,
 }
 
-/// What a started child offers, or that its start function decided not to start it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Started<T> {
-    /// It runs.
-    Running {
-        /// Its identity, the same for all its incarnations.
-        key: ChildKey,
-        /// What it offers.
-        value: T,
-    },
-    /// It was not started (OTP's `ignore`).
-    Ignored,
-}
-
-impl<T> Started<T> {
-    /// What the child offers, if it runs.
-    pub fn value(self) -> Option<T> {
-        match self {
-            Self::Running { value, .. } => Some(value),
-            Self::Ignored => None,
-        }
-    }
-
-    /// The child's identity, if it runs.
-    pub fn key(&self) -> Option<ChildKey> {
-        match self {
-            Self::Running { key, .. } => Some(*key),
-            Self::Ignored => None,
-        }
-    }
-}
-
 impl SupervisorRef {
     /// Starts a child after all others. Its specification is kept, unless the start fails.
     ///
@@ -379,4 +347,18 @@ impl SupervisorRef {
 pub(crate) fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0)
+}
+
+impl Link {
+    /// Starts a supervisor of children with ids.
+    ///
+    /// # Errors
+    /// A specification that can't be followed, or, as `{shutdown, {failed_to_start_child, ..}}`,
+    /// the [`FailedChild`](crate::FailedChild) that did not start.
+    pub async fn supervisor(
+        self,
+        supervisor: Supervisor,
+    ) -> Result<Child<SupervisorRef>, ExitReason> {
+        supervisor.start_below(self).await
+    }
 }

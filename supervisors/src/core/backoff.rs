@@ -4,56 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{ChildKey, Time};
-use crate::policy::SpecError;
-
-/// A pause before each restart that grows while restarts follow each other, and is jittered so
-/// that many children that fail together do not come back together.
-///
-/// The n-th restart in a row waits `initial × factor^(n-1)`, at most `max`, less a random part of
-/// up to `jitter` of it. A child that ran for `reset_after` starts over at `initial`. OTP has no
-/// pauses: its supervisors restart at once, and retry as fast as intensity lets them.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Backoff {
-    /// The first pause.
-    pub initial: Duration,
-    /// Growth from one pause to the next; at least 1.
-    pub factor: f64,
-    /// The longest pause; at least `initial`.
-    pub max: Duration,
-    /// Which part of a pause is random, from 0 (none) to 1 (all of it).
-    pub jitter: f64,
-    /// How long a child has to run for its next pause to be `initial` again.
-    pub reset_after: Duration,
-}
-
-impl Default for Backoff {
-    /// 100 ms, doubling up to 30 s, half of it random, reset after a minute.
-    fn default() -> Self {
-        Self {
-            initial: Duration::from_millis(100),
-            factor: 2.0,
-            max: Duration::from_secs(30),
-            jitter: 0.5,
-            reset_after: Duration::from_secs(60),
-        }
-    }
-}
+use crate::policy::Backoff;
 
 impl Backoff {
-    pub(crate) fn validate(&self) -> Result<(), SpecError> {
-        let wrong = |field, rule| Err(SpecError::Backoff { field, rule });
-        if !(self.factor.is_finite() && self.factor >= 1.0) {
-            return wrong("factor", "must be a finite number of at least 1");
-        }
-        if !(0.0..=1.0).contains(&self.jitter) {
-            return wrong("jitter", "must lie between 0 and 1");
-        }
-        if self.max < self.initial {
-            return wrong("max", "must not be below `initial`");
-        }
-        Ok(())
-    }
-
     /// The pause before the restart that follows `failures` earlier ones in a row.
     pub(crate) fn pause(&self, failures: u32, dice: &mut Dice) -> Duration {
         let exponent = i32::try_from(failures).unwrap_or(i32::MAX);

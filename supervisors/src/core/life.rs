@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Backoff, ChildKey, Context, Effect, Report, Time};
+use super::{ChildKey, Context, Effect, Report, Time};
 use crate::core::backoff::Dice;
 use crate::exit::ExitReason;
-use crate::policy::{ChildId, ChildType, Restart, Shutdown, SpecInfo};
+use crate::policy::{Backoff, ChildId, ChildType, Restart, Shutdown, SpecInfo};
 
 /// Effects that wait to be fetched.
 pub(super) type Effects<R> = VecDeque<Effect<R>>;

@@ -19,7 +19,6 @@ mod window;
 
 use std::time::Duration;
 
-pub use backoff::Backoff;
 pub use dynamic::{Dynamic, DynamicCall};
 pub use fixed::{Fixed, FixedCall};
 pub use life::{ChildInfo, ChildState, Counts};

@@ -30,6 +30,11 @@ pub(crate) use state::State;
 
 /// What a child offers, whatever its type.
 pub(crate) type AnyValue = Box<dyn Any + Send>;
+
+pub(crate) fn any<T: Send + 'static>(value: T) -> AnyValue {
+    Box::new(value)
+}
+
 pub(crate) type Starting =
     Pin<Box<dyn Future<Output = Result<Child<AnyValue>, ExitReason>> + Send>>;
 

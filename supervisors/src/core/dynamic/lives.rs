@@ -3,8 +3,9 @@
 use super::{Dynamic, Letter, Phase};
 use crate::core::life::{ChildState, judge_exit};
 use crate::core::window::Window;
-use crate::core::{Backoff, ChildError, ChildKey, Context, Done, Effect, Outcome, Time};
+use crate::core::{ChildError, ChildKey, Context, Done, Effect, Outcome, Time};
 use crate::exit::ExitReason;
+use crate::policy::Backoff;
 
 impl<A: Send + 'static, R: Send + 'static> Dynamic<A, R> {
     pub(super) fn on_exited(&mut self, key: ChildKey, run: u32, reason: ExitReason) {

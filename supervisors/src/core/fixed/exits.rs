@@ -3,9 +3,9 @@
 use super::stops::{AfterSweep, Sweep};
 use super::{Fixed, Phase, Why};
 use crate::core::life::{ChildState, judge_exit};
-use crate::core::{Backoff, ChildKey, Context, Effect, Time};
+use crate::core::{ChildKey, Context, Effect, Time};
 use crate::exit::ExitReason;
-use crate::policy::{AutoShutdown, SpecInfo, Strategy};
+use crate::policy::{AutoShutdown, Backoff, SpecInfo, Strategy};
 
 impl<P: Send + 'static, R: Send + 'static> Fixed<P, R> {
     /// A child ended by itself, and its turn has come. If a stop got to it first, it is not news.
