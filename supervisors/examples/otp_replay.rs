@@ -30,7 +30,8 @@ fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            // Where stderr is closed, the exit code has to do.
+            let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }
@@ -51,7 +52,7 @@ fn run(mut arguments: Vec<String>) -> Result<(), Box<dyn std::error::Error>> {
         [] => Err(USAGE.into()),
         [dash] if dash == "-" => serve(driver),
         files => files.iter().try_for_each(|file| {
-            println!("# {file}");
+            writeln!(io::stdout(), "# {file}")?;
             answer(driver, &std::fs::read_to_string(file)?)
         }),
     }
@@ -63,7 +64,7 @@ fn serve(driver: Driver) -> Result<(), Box<dyn std::error::Error>> {
         let line = line?;
         if line.trim() == "run." {
             answer(driver, &script)?;
-            println!("end");
+            writeln!(io::stdout(), "end")?;
             io::stdout().flush()?;
             script.clear();
         } else {
@@ -81,8 +82,9 @@ fn answer(driver: Driver, script: &str) -> Result<(), Box<dyn std::error::Error>
         Driver::Ractor => replay(&script, &mut Real::new(Kind::Actor)?),
         Driver::Task => replay(&script, &mut Real::new(Kind::Task)?),
     };
+    let mut out = io::stdout().lock();
     for line in trace {
-        println!("{line}");
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }

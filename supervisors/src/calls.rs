@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ractor::ActorRef;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::core::{ChildError, ChildKey, Done, Machine};
 use crate::driver::{AnyValue, Msg, ReplyTo};
+use crate::machine::{ChildError, ChildKey, Done, Machine};
 
 /// How many calls may wait at one supervisor; its mailbox has no bound of its own.
 const MAX_PENDING_CALLS: usize = 1024;

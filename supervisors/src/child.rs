@@ -1,14 +1,14 @@
 //! What a supervisor holds of a child, and how it learns of its end.
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-use crate::core::ChildKey;
+use crate::contain::contain;
 use crate::exit::ExitReason;
+use crate::machine::ChildKey;
 
 /// What a supervisor needs of a running child, whatever it is made of.
 ///
@@ -29,26 +29,36 @@ pub struct Child<T> {
 }
 
 /// A child's handle whose loss is the child's end, so that nothing is left without an owner.
-pub(crate) struct Leash(Box<dyn ChildHandle>);
+///
+/// A handle is somebody else's code. If it panics the child may go on, and then the supervisor's
+/// patience ends; the supervisor itself and the child's siblings don't.
+pub(crate) struct Leash(Option<Box<dyn ChildHandle>>);
 
 impl Leash {
     pub(crate) fn new(handle: impl ChildHandle) -> Self {
-        Self(Box::new(handle))
+        Self(Some(Box::new(handle)))
+    }
+
+    fn with(&self, act: impl FnOnce(&dyn ChildHandle)) {
+        contain("a child's handle", || self.0.as_deref().map(act));
     }
 }
 
-impl Deref for Leash {
-    type Target = dyn ChildHandle;
+impl ChildHandle for Leash {
+    fn shutdown(&self, reason: ExitReason) {
+        self.with(|handle| handle.shutdown(reason));
+    }
 
-    fn deref(&self) -> &Self::Target {
-        &*self.0
+    fn kill(&self) {
+        self.with(ChildHandle::kill);
     }
 }
 
 impl Drop for Leash {
     fn drop(&mut self) {
         // For a child that has ended, as most have that are let go of, this does nothing.
-        self.0.kill();
+        self.kill();
+        contain("a child's handle", || drop(self.0.take()));
     }
 }
 
@@ -79,6 +89,8 @@ pub(crate) struct ExitCell {
     asked: OnceLock<ExitReason>,
     /// The reason with which it ended.
     why: OnceLock<ExitReason>,
+    /// Being asked is an end.
+    obeys: AtomicBool,
     /// Its guard was made, so that its end will be told.
     guarded: AtomicBool,
     /// Its guard is gone, so that its end was told.
@@ -89,6 +101,13 @@ impl ExitCell {
     pub(crate) fn ask(&self, reason: ExitReason) {
         // The first to ask is the one that is obeyed.
         let _ = self.asked.set(reason);
+    }
+
+    /// Asks a child that does not trap exits: unless it ends by something else before, it ends by
+    /// being asked.
+    pub(crate) fn presume(&self, reason: ExitReason) {
+        self.ask(reason);
+        self.obeys.store(true, Ordering::Release);
     }
 
     pub(crate) fn asked(&self) -> Option<ExitReason> {
@@ -111,7 +130,8 @@ impl ExitCell {
 
     fn why(&self) -> ExitReason {
         // Nobody wrote a reason, so it was ended from outside.
-        self.why.get().cloned().unwrap_or(ExitReason::Killed)
+        let asked = || self.asked.get().filter(|_| self.obeys.load(Ordering::Acquire));
+        self.why.get().or_else(asked).cloned().unwrap_or(ExitReason::Killed)
     }
 }
 

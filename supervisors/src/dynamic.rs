@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::calls::{Calls, Started};
 use crate::child::Child;
-use crate::core::{ChildError, ChildInfo, ChildKey, Counts, Dynamic, DynamicCall, Machine};
 use crate::driver::{Recipe, ReplyTo, Starting, any};
 use crate::exit::ExitReason;
 use crate::link::Link;
+use crate::machine::{ChildError, ChildInfo, ChildKey, Counts, Dynamic, DynamicCall, Machine};
 use crate::observer::Observer;
 use crate::policy::{
     Backoff, ChildId, ChildType, Flags, Intensity, Restart, Shutdown, SpecError, SpecInfo, Strategy,

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ractor::ActorProcessingErr;
@@ -85,15 +86,22 @@ impl ExitReason {
     }
 }
 
+/// An error's text. It is the child's code that writes it, and a supervisor that logs or compares
+/// it must not end by its panic.
+fn text(error: &Arc<dyn Error + Send + Sync>) -> String {
+    catch_unwind(AssertUnwindSafe(|| error.to_string()))
+        .unwrap_or_else(|_| "an error whose text panics".to_owned())
+}
+
 impl fmt::Display for ExitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Normal => f.write_str("normal"),
             Self::Shutdown => f.write_str("shutdown"),
-            Self::ShutdownWith(why) => write!(f, "shutdown: {why}"),
+            Self::ShutdownWith(why) => write!(f, "shutdown: {}", text(why)),
             Self::Killed => f.write_str("killed"),
             Self::Panic(text) => write!(f, "panic: {text}"),
-            Self::Error(error) => write!(f, "error: {error}"),
+            Self::Error(error) => write!(f, "error: {}", text(error)),
             Self::Zombie => f.write_str("zombie: killed, but it does not end"),
         }
     }
@@ -121,7 +129,7 @@ impl PartialEq for ExitReason {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::ShutdownWith(a), Self::ShutdownWith(b)) | (Self::Error(a), Self::Error(b)) => {
-                a.to_string() == b.to_string()
+                Arc::ptr_eq(a, b) || text(a) == text(b)
             }
             (Self::Panic(a), Self::Panic(b)) => a == b,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),

@@ -76,9 +76,9 @@
 //! | registered names | [`Slot`] |
 //! | supervisor and progress reports | `tracing` events, and [`Observer`] |
 //!
-//! The rules are a state machine without runtime, clock or I/O ([`core`]); an actor drives it. Both
-//! are held against real OTP: the same random scripts of starts, crashes and calls run here and
-//! there, and the traces have to be equal line by line.
+//! The rules are a state machine without runtime, clock or I/O ([`machine`]); an actor drives it.
+//! Both are held against real OTP: the same random scripts of starts, crashes and calls run here
+//! and there, and the traces have to be equal line by line.
 //!
 //! # OTP rules that surprise
 //!
@@ -122,11 +122,12 @@
 //!
 //! *Beyond OTP:* budgets of their own for dynamic children
 //! ([`child_intensity`](DynamicSupervisor::child_intensity)), pauses before restarts ([`Backoff`]),
-//! [`ShardedSupervisor`], [`Slot`], and [`Tree`], a picture of the whole tree that costs it
-//! nothing.
+//! [`ShardedSupervisor`], [`Slot`], and [`Tree`], a picture of the whole tree for which no
+//! supervisor is asked.
 //!
-//! # Rules of ractor that matter here
+//! # Rules of tokio and ractor that matter here
 //!
+//! - The runtime needs its timer (`enable_time`): without it no time-out and no pause ever ends.
 //! - An actor that awaits in `handle` is deaf to its stop until it is done; then its shutdown time
 //!   passes and it is killed. Work that waits belongs in a task.
 //! - `post_stop` runs when an actor stops in an orderly way, not after an error, a panic or a kill.
@@ -136,11 +137,12 @@
 mod actor;
 mod calls;
 mod child;
-pub mod core;
+mod contain;
 mod driver;
 mod dynamic;
 mod exit;
 mod link;
+pub mod machine;
 mod observer;
 mod policy;
 mod root;
@@ -153,10 +155,10 @@ mod tree;
 
 pub use calls::Started;
 pub use child::{Child, ChildHandle, ExitGuard};
-pub use core::{ChildError, ChildInfo, ChildKey, ChildState, Context, Counts, FailedChild};
 pub use dynamic::{DynamicRef, DynamicSupervisor};
 pub use exit::{ExitReason, IntoExit};
 pub use link::Link;
+pub use machine::{ChildError, ChildInfo, ChildKey, ChildState, Context, Counts, FailedChild};
 pub use observer::{Event, Observer};
 pub use policy::{
     AutoShutdown, Backoff, ChildId, ChildType, Flags, Intensity, Restart, Shutdown, SpecError,

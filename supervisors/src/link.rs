@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ractor::{Actor, ActorCell, ActorRef};
 
 use crate::child::{Child, ExitCell, ExitGuard, Home};
-use crate::core::ChildKey;
 use crate::exit::{ExitReason, IntoExit};
+use crate::machine::ChildKey;
 use crate::observer::Observer;
 use crate::policy::ChildId;
 use crate::task::{self, ExitSignal};

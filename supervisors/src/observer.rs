@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::core::{Context, Report};
 use crate::exit::ExitReason;
+use crate::machine::{Context, Report};
 use crate::policy::ChildId;
 
 /// Hears of everything that a supervisor reports, for instance to count it.

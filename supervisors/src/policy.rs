@@ -57,6 +57,18 @@ pub enum Strategy {
     RestForOne,
 }
 
+impl Strategy {
+    /// OTP's name of it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OneForOne => "one_for_one",
+            Self::OneForAll => "one_for_all",
+            Self::RestForOne => "rest_for_one",
+        }
+    }
+}
+
 /// When a child that ended is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -334,6 +346,14 @@ pub enum SpecError {
         field: &'static str,
         /// What it must be.
         rule: &'static str,
+    },
+    /// A supervisor among the children can't be followed.
+    #[error("child \"{id}\": {source}")]
+    Below {
+        /// The child.
+        id: ChildId,
+        /// What is wrong with it.
+        source: Box<SpecError>,
     },
     /// A sharded supervisor without shards.
     #[error("`shards` is zero: at least one supervisor is needed")]

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::child::{Child, Home, Leash};
-use crate::core::FailedChild;
+use crate::child::{Child, ChildHandle, Home, Leash};
 use crate::exit::ExitReason;
 use crate::link::{Above, Link};
+use crate::machine::FailedChild;
 use crate::observer::Observer;
 use crate::policy::{ChildId, SpecError};
 use crate::tree::Board;
@@ -52,7 +52,7 @@ impl<S> Root<S> {
         });
         let board = Board::new("".into(), "");
         let above = Arc::new(Above { path: "".into(), cell: None, home, board, observer });
-        let key = crate::core::ChildKey::lone();
+        let key = crate::machine::ChildKey::lone();
         match start(Link { key, run: 1, id: name, cell: Arc::default(), above }).await {
             Ok(Child { running: Some((handle, supervisor)) }) => {
                 Ok(Self { supervisor, handle, exit })

@@ -1,16 +1,16 @@
 //! A dynamic supervisor in several parts, for more starts per second than one can do.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::num::NonZeroUsize;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calls::Started;
 use crate::child::Child;
-use crate::core::{ChildError, ChildKey, Counts};
 use crate::dynamic::{DynamicRef, DynamicSupervisor};
 use crate::exit::ExitReason;
 use crate::link::Link;
+use crate::machine::{ChildError, ChildKey, Counts};
 use crate::policy::{SpecError, Strategy};
 use crate::root::{Root, StartError};
 use crate::slot::Slot;
@@ -60,15 +60,23 @@ impl<A: Send + 'static, T: Clone + Send + Sync + 'static> ShardedSupervisor<A, T
         self
     }
 
+    /// Checks the number of shards and their specification; starting does the same first.
+    ///
+    /// # Errors
+    /// What can't be followed.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        if self.shards == 0 {
+            return Err(SpecError::NoShards);
+        }
+        self.shard.validate()
+    }
+
     /// Starts it as a root, without children.
     ///
     /// # Errors
     /// A specification that can't be followed.
     pub async fn start(self) -> Result<Root<ShardedRef<A, T>>, StartError> {
-        if self.shards == 0 {
-            return Err(SpecError::NoShards.into());
-        }
-        self.shard.validate()?;
+        self.validate()?;
         Root::start("shards".into(), None, |link| self.start_below(link)).await
     }
 
@@ -76,9 +84,7 @@ impl<A: Send + 'static, T: Clone + Send + Sync + 'static> ShardedSupervisor<A, T
         self,
         link: Link,
     ) -> Result<Child<ShardedRef<A, T>>, ExitReason> {
-        if self.shards == 0 {
-            return Err(ExitReason::error(SpecError::NoShards));
-        }
+        self.validate().map_err(ExitReason::error)?;
         let slots: Arc<[Slot<DynamicRef<A, T>>]> =
             std::iter::repeat_with(Slot::new).take(self.shards).collect();
         let mut above = Supervisor::new(Strategy::OneForOne);
@@ -171,8 +177,10 @@ impl<A: Send + 'static, T: Clone + Send + Sync + 'static> ShardedRef<A, T> {
         // The hash is the same for the whole life of the process, which is all that is needed.
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
-        let shards = NonZeroUsize::new(self.slots.len()).ok_or(ChildError::NoProc)?;
-        let at = usize::try_from(hasher.finish()).unwrap_or(usize::MAX) % shards;
-        self.slots.get(at).and_then(Slot::get).ok_or(ChildError::NoProc)
+        let shards = NonZeroU64::new(self.slots.len() as u64).ok_or(ChildError::NoProc)?;
+        self.slots
+            .get((hasher.finish() % shards) as usize)
+            .and_then(Slot::get)
+            .ok_or(ChildError::NoProc)
     }
 }

@@ -111,10 +111,12 @@ impl<T: Send + Sync + 'static> ChildHandle for Lent<T> {
 
 impl<T> Drop for Lent<T> {
     fn drop(&mut self) {
+        let mut old = None;
         self.slot.0.send_if_modified(|entry| {
             let mine = entry.as_ref().is_some_and(|entry| Arc::ptr_eq(&entry.lease, &self.lease));
             if mine {
-                *entry = None;
+                // Dropped outside of the lock, since its drop may look at the slot.
+                old = entry.take();
             }
             mine
         });

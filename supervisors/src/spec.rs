@@ -11,7 +11,7 @@ use crate::driver::{AnyValue, Starting, any};
 use crate::dynamic::{DynamicRef, DynamicSupervisor};
 use crate::exit::{ExitReason, IntoExit};
 use crate::link::Link;
-use crate::policy::{ChildId, ChildType, Restart, Shutdown, SpecInfo};
+use crate::policy::{ChildId, ChildType, Restart, Shutdown, SpecError, SpecInfo};
 use crate::sharded::{ShardedRef, ShardedSupervisor};
 use crate::slot::Slot;
 use crate::supervisor::{Supervisor, SupervisorRef};
@@ -25,6 +25,8 @@ pub(crate) type StartFn = Arc<dyn Fn(Link) -> Starting + Send + Sync>;
 pub struct ChildSpec<T = ()> {
     info: SpecInfo,
     start: StartFn,
+    /// What is wrong with it, where it is a supervisor.
+    flaw: Option<SpecError>,
     offers: std::marker::PhantomData<fn() -> T>,
 }
 
@@ -58,6 +60,7 @@ impl<T: Clone + Send + Sync + 'static> ChildSpec<T> {
         Self {
             info: SpecInfo::new(id, child_type),
             start: Arc::new(start),
+            flaw: None,
             offers: std::marker::PhantomData,
         }
     }
@@ -113,8 +116,11 @@ impl<T: Clone + Send + Sync + 'static> ChildSpec<T> {
         self
     }
 
-    pub(crate) fn into_parts(self) -> (SpecInfo, StartFn) {
-        (self.info, self.start)
+    pub(crate) fn into_parts(self) -> Result<(SpecInfo, StartFn), SpecError> {
+        match self.flaw {
+            Some(flaw) => Err(SpecError::Below { id: self.info.id, source: Box::new(flaw) }),
+            None => Ok((self.info, self.start)),
+        }
     }
 }
 
@@ -162,10 +168,12 @@ impl ChildSpec<SupervisorRef> {
     /// Another supervisor. It is given as long as it takes to stop, since it needs the time of all
     /// of its children.
     pub fn supervisor(id: impl Into<ChildId>, supervisor: Supervisor) -> Self {
-        Self::of(id, ChildType::Supervisor, move |link| {
+        let flaw = supervisor.validate().err();
+        let spec = Self::of(id, ChildType::Supervisor, move |link| {
             let supervisor = supervisor.clone();
             Box::pin(async { supervisor.start_below(link).await.map(|child| child.map(any)) })
-        })
+        });
+        Self { flaw, ..spec }
     }
 }
 
@@ -174,20 +182,24 @@ impl<A: Send + 'static, T: Clone + Send + Sync + 'static> ChildSpec<DynamicRef<A
     ///
     /// When it is restarted, its children are not: what started them has to start them again.
     pub fn dynamic(id: impl Into<ChildId>, supervisor: DynamicSupervisor<A, T>) -> Self {
-        Self::of(id, ChildType::Supervisor, move |link| {
+        let flaw = supervisor.validate().err();
+        let spec = Self::of(id, ChildType::Supervisor, move |link| {
             let supervisor = supervisor.clone();
             Box::pin(async { supervisor.start_below(link).await.map(|child| child.map(any)) })
-        })
+        });
+        Self { flaw, ..spec }
     }
 }
 
 impl<A: Send + 'static, T: Clone + Send + Sync + 'static> ChildSpec<ShardedRef<A, T>> {
     /// A sharded supervisor.
     pub fn sharded(id: impl Into<ChildId>, supervisor: ShardedSupervisor<A, T>) -> Self {
-        Self::of(id, ChildType::Supervisor, move |link| {
+        let flaw = supervisor.validate().err();
+        let spec = Self::of(id, ChildType::Supervisor, move |link| {
             let supervisor = supervisor.clone();
             Box::pin(async { supervisor.start_below(link).await.map(|child| child.map(any)) })
-        })
+        });
+        Self { flaw, ..spec }
     }
 }
 

@@ -7,10 +7,10 @@ use ractor::{Actor, ActorRef};
 
 use crate::calls::{Calls, Started};
 use crate::child::{Child, ChildHandle, ExitGuard};
-use crate::core::{ChildError, ChildInfo, Counts, Done, Fixed, FixedCall, Machine};
 use crate::driver::{Arguments, Driver, Msg, Recipe, ReplyTo};
 use crate::exit::ExitReason;
 use crate::link::Link;
+use crate::machine::{ChildError, ChildInfo, Counts, Done, Fixed, FixedCall, Machine};
 use crate::observer::Observer;
 use crate::policy::{
     AutoShutdown, Backoff, ChildId, Flags, Intensity, SpecError, SpecInfo, Strategy,
@@ -52,6 +52,8 @@ pub struct Supervisor {
     flags: Flags,
     observer: Option<Arc<dyn Observer>>,
     children: Vec<(SpecInfo, StartFn)>,
+    /// The first child that can't be followed.
+    flaw: Option<SpecError>,
 }
 
 impl std::fmt::Debug for Supervisor {
@@ -68,7 +70,8 @@ impl Supervisor {
     /// within five seconds.
     #[must_use]
     pub fn new(strategy: Strategy) -> Self {
-        Self { name: None, flags: Flags::new(strategy), observer: None, children: Vec::new() }
+        let (flags, children) = (Flags::new(strategy), Vec::new());
+        Self { name: None, flags, observer: None, children, flaw: None }
     }
 
     /// A root's name, with which the paths in logs, events and trees begin. A supervisor below
@@ -118,7 +121,12 @@ impl Supervisor {
     /// Adds a child; children start in the order in which they are added, and stop in reverse.
     #[must_use]
     pub fn child<T: Clone + Send + Sync + 'static>(mut self, spec: ChildSpec<T>) -> Self {
-        self.children.push(spec.into_parts());
+        match spec.into_parts() {
+            Ok(child) => self.children.push(child),
+            Err(flaw) => {
+                self.flaw.get_or_insert(flaw);
+            }
+        }
         self
     }
 
@@ -151,11 +159,7 @@ impl Supervisor {
             timeout: |machine, key| machine.start_timeout(key),
             lists_children: true,
         };
-        let strategy = match self.flags.strategy {
-            Strategy::OneForOne => "one_for_one",
-            Strategy::OneForAll => "one_for_all",
-            Strategy::RestForOne => "rest_for_one",
-        };
+        let strategy = self.flags.strategy.as_str();
         let (observer, kill_grace) = (self.observer, self.flags.kill_grace);
         let setup = Setup { machine, recipe, strategy, observer, kill_grace };
         let (child, board) = start_driver(setup, link).await?;
@@ -163,7 +167,10 @@ impl Supervisor {
     }
 
     fn machine(&self) -> Result<FixedMachine, SpecError> {
-        Fixed::new(self.flags, self.children.clone(), seed())
+        match &self.flaw {
+            Some(flaw) => Err(flaw.clone()),
+            None => Fixed::new(self.flags, self.children.clone(), seed()),
+        }
     }
 }
 
@@ -246,7 +253,7 @@ impl SupervisorRef {
         &self,
         spec: ChildSpec<T>,
     ) -> Result<Started<T>, ChildError> {
-        let (info, start) = spec.into_parts();
+        let (info, start) = spec.into_parts()?;
         self.calls.start(|reply| FixedCall::Start(info, start, reply)).await
     }
 
@@ -290,7 +297,8 @@ impl SupervisorRef {
     /// # Errors
     /// [`ChildError::Spec`], and then nothing changed; [`ChildError::NoProc`].
     pub async fn reconfigure(&self, supervisor: Supervisor) -> Result<(), ChildError> {
-        let Supervisor { flags, children, .. } = supervisor;
+        let Supervisor { flags, children, flaw, .. } = supervisor;
+        flaw.map_or(Ok(()), Err)?;
         self.calls.ask(|reply| FixedCall::Reconfigure(flags, children, reply)).await.map(drop)
     }
 

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use futures_util::task::AtomicWaker;
 use pin_project_lite::pin_project;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::child::{Child, ChildHandle, ExitCell, ExitGuard};
@@ -87,7 +87,7 @@ struct Task {
 
 impl ChildHandle for Task {
     fn shutdown(&self, reason: ExitReason) {
-        self.cell.set(reason);
+        self.cell.presume(reason);
         self.abort.abort();
     }
 
@@ -104,7 +104,7 @@ struct TrappingTask {
 impl ChildHandle for TrappingTask {
     fn shutdown(&self, reason: ExitReason) {
         let _ = self.signal.0.reason.set(reason);
-        self.signal.0.waker.wake();
+        self.signal.0.told.notify_waiters();
     }
 
     fn kill(&self) {
@@ -119,20 +119,20 @@ pub struct ExitSignal(Arc<Signal>);
 #[derive(Debug, Default)]
 struct Signal {
     reason: OnceLock<ExitReason>,
-    waker: AtomicWaker,
+    told: Notify,
 }
 
 impl ExitSignal {
     /// Waits until the supervisor asks, and gives the reason that it asked for: a task that obeys
-    /// returns it.
-    ///
-    /// One task at a time can wait.
+    /// returns it. Any number of tasks can wait.
     pub async fn requested(&self) -> ExitReason {
-        std::future::poll_fn(|cx| {
-            self.0.waker.register(cx.waker());
-            self.0.reason.get().map_or(Poll::Pending, |reason| Poll::Ready(reason.clone()))
-        })
-        .await
+        loop {
+            let told = self.0.told.notified();
+            if let Some(reason) = self.0.reason.get() {
+                return reason.clone();
+            }
+            told.await;
+        }
     }
 
     /// Whether the supervisor has asked.

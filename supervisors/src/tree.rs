@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use crate::core::{ChildInfo, ChildKey, ChildState, Counts};
 use crate::exit::ExitReason;
+use crate::machine::{ChildInfo, ChildKey, ChildState, Counts};
 use crate::policy::{ChildId, ChildType};
 
 /// What a supervisor shows of itself. It is written with each change, in constant time, and read
@@ -64,6 +64,10 @@ impl Board {
             return;
         };
         if let Some(line) = sheet.children.get_mut(&key) {
+            if info.state == ChildState::Starting {
+                // What it was before is over; if it is a supervisor, it attaches itself anew.
+                line.below = None;
+            }
             line.info = info;
             return;
         }
@@ -93,39 +97,51 @@ impl Board {
         }
     }
 
+    /// The supervisor was reconfigured.
+    pub(crate) fn arrange(&self, strategy: &'static str, order: &[ChildKey]) {
+        let sheet = &mut *self.sheet();
+        sheet.strategy = strategy;
+        for key in order {
+            if let Some(line) = sheet.children.get_mut(key) {
+                line.order = sheet.next;
+                sheet.next += 1;
+            }
+        }
+    }
+
     /// The supervisor has ended; the first reason is the one.
     pub(crate) fn close(&self, reason: ExitReason) {
         self.sheet().ended.get_or_insert(reason);
     }
 
     pub(crate) fn tree(&self) -> Tree {
-        let sheet = self.sheet();
-        let mut lines: Vec<_> = sheet.children.values().collect();
-        lines.sort_unstable_by_key(|line| line.order);
-        // A board below is read while this one is locked; locks are only ever taken downwards.
-        let children = lines.into_iter().map(Line::node).collect();
-        Tree {
-            name: sheet.name.clone(),
-            strategy: sheet.strategy,
-            ended: sheet.ended.clone(),
-            counts: sheet.counts,
-            restarts: sheet.restarts,
-            zombies: sheet.zombies,
-            children,
-        }
+        let (mut lines, mut tree) = {
+            let sheet = self.sheet();
+            // Only this is done under the lock, for which the supervisor may wait.
+            let lines: Vec<_> = sheet.children.values().map(Line::node).collect();
+            (lines, Tree::of(&sheet))
+        };
+        lines.sort_unstable_by_key(|(order, ..)| *order);
+        tree.children = lines
+            .into_iter()
+            .map(|(_, node, below)| Node { tree: below.map(|below| below.tree()), ..node })
+            .collect();
+        tree
     }
 }
 
 impl Line {
-    fn node(&self) -> Node {
+    /// Its place, the node without what is below it, and that.
+    fn node(&self) -> (u64, Node, Option<Arc<Board>>) {
         let running = self.info.state == ChildState::Running;
-        Node {
+        let node = Node {
             id: self.info.id.clone(),
             child_type: self.info.child_type,
             state: self.info.state,
             restarts: self.restarts,
-            tree: self.below.as_ref().filter(|_| running).map(|below| below.tree()),
-        }
+            tree: None,
+        };
+        (self.order, node, self.below.clone().filter(|_| running))
     }
 }
 
@@ -179,6 +195,18 @@ impl fmt::Display for Tree {
 }
 
 impl Tree {
+    fn of(sheet: &Sheet) -> Self {
+        Self {
+            name: sheet.name.clone(),
+            strategy: sheet.strategy,
+            ended: sheet.ended.clone(),
+            counts: sheet.counts,
+            restarts: sheet.restarts,
+            zombies: sheet.zombies,
+            children: Vec::new(),
+        }
+    }
+
     fn draw_children(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
         for (at, child) in self.children.iter().enumerate() {
             let last = at + 1 == self.children.len();

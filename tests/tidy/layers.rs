@@ -38,7 +38,7 @@ const PURE: &[&str] = &[
     "src/protocol",
     "src/router",
     "src/session/machine",
-    "supervisors/src/core",
+    "supervisors/src/machine",
 ];
 
 /// What some part of the tree must not name.
@@ -272,7 +272,8 @@ mod tests {
     fn pure_code_knows_no_runtime_clock_or_file() {
         let text =
             "use tokio::sync::mpsc;\nfn f() { std::time::Instant::now(); std::fs::read(p); }";
-        for path in ["src/protocol/envelope.rs", "src/router.rs", "supervisors/src/core/plan.rs"] {
+        for path in ["src/protocol/envelope.rs", "src/router.rs", "supervisors/src/machine/plan.rs"]
+        {
             assert_eq!(bans(path, text).len(), 3, "{path}");
         }
         assert_eq!(

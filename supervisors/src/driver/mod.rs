@@ -20,9 +20,9 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::child::{Child, ExitGuard};
-use crate::core::{ChildError, ChildKey, Done, FailedChild, Machine};
 use crate::exit::ExitReason;
 use crate::link::Link;
+use crate::machine::{ChildError, ChildKey, Done, FailedChild, Machine};
 use crate::observer::Observer;
 use crate::tree::Board;
 
@@ -138,3 +138,13 @@ impl<M: Machine<Reply = ReplyTo>> Actor for Driver<M> {
         Ok(())
     }
 }
+
+fn flatten(
+    done: std::thread::Result<Result<Child<AnyValue>, ExitReason>>,
+) -> Result<Child<AnyValue>, ExitReason> {
+    done.unwrap_or_else(|panic| Err(ExitReason::from_panic(&*panic)))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the start function was not done after {0:?}")]
+struct StartTimeout(Duration);

@@ -11,13 +11,13 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::{AnyValue, Arguments, Msg, Recipe, ReplyTo};
+use super::{AnyValue, Arguments, Msg, Recipe, ReplyTo, StartTimeout, flatten};
 use crate::child::{Child, ChildHandle, ExitCell, ExitGuard, Home, Leash, Presence};
-use crate::core::{
-    ChildError, ChildKey, Context, Done, Effect, FailedChild, Input, Machine, Outcome, Report, Time,
-};
 use crate::exit::ExitReason;
 use crate::link::{Above, Link};
+use crate::machine::{
+    ChildError, ChildKey, Context, Done, Effect, FailedChild, Input, Machine, Outcome, Report, Time,
+};
 use crate::observer::publish;
 
 pub(crate) struct State<M: Machine> {
@@ -38,10 +38,16 @@ pub(crate) struct State<M: Machine> {
     zombies: HashSet<(ChildKey, u32)>,
     /// Answers that are given when the board shows what they tell of.
     answers: Vec<Answer>,
+    /// Starts that were done at once, since the last message.
+    at_once: u32,
     over: bool,
     guard: Option<ExitGuard>,
     kill_grace: Duration,
 }
+
+/// How many starts may be done for one message. A kill is obeyed between messages, so many
+/// children must not be started by one.
+const STARTS_AT_ONCE: u32 = 32;
 
 type Answer = (ReplyTo, Result<(Done, Option<AnyValue>), ChildError>);
 
@@ -91,6 +97,7 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
             value: None,
             zombies: HashSet::new(),
             answers: Vec::new(),
+            at_once: 0,
             over: false,
             guard: Some(guard),
             kill_grace,
@@ -102,6 +109,7 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
     }
 
     pub(super) fn on(&mut self, message: Msg<M>) {
+        self.at_once = 0;
         let input = match message {
             Msg::Boot(reply) => {
                 self.booted = Some(reply);
@@ -156,6 +164,10 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
                 self.above.board.set(key, self.machine.child(key));
             }
             Effect::Changed(_) => {}
+            Effect::Reconfigured { flags, order } => {
+                self.kill_grace = flags.kill_grace;
+                self.above.board.arrange(flags.strategy.as_str(), &order);
+            }
             Effect::Reply(to, outcome) => {
                 let value = match outcome {
                     Ok(Done::Running(_)) => self.value.take(),
@@ -192,6 +204,10 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
                 }
             }
         };
+        self.at_once += 1;
+        if self.at_once > STARTS_AT_ONCE {
+            return self.send(Msg::Started { key, run, result });
+        }
         if let Some(input) = self.keep(key, run, result) {
             self.machine.handle(self.now(), input);
         }
@@ -206,14 +222,20 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
         let limit = (self.recipe.timeout)(&self.machine, key);
         // What it may still start counts as a child until it is over.
         let (myself, present) = (self.myself.clone(), Presence::new(self.above.home.clone()));
-        self.in_task(async move {
-            let result = match limit {
+        let in_time = async move {
+            match limit {
                 None => flatten(starting.await),
                 Some(limit) => match tokio::time::timeout(limit, starting).await {
                     Ok(done) => flatten(done),
                     Err(_) => Err(ExitReason::error(StartTimeout(limit))),
                 },
-            };
+            }
+        };
+        self.in_task(async move {
+            // A start that is late is dropped, and may panic by that. Whatever happens, the
+            // supervisor hears of it: it does nothing else until then.
+            let done = AssertUnwindSafe(in_time).catch_unwind().await;
+            let result = done.unwrap_or_else(|panic| Err(ExitReason::from_panic(&*panic)));
             drop(present);
             let _ = myself.cast(Msg::Started { key, run, result });
         });
@@ -288,7 +310,7 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
 
     fn with(&self, key: ChildKey, act: impl FnOnce(&dyn ChildHandle)) {
         if let Some(Some(held)) = self.handles.get(key.slot()) {
-            act(&*held.handle);
+            act(&held.handle);
         }
     }
 
@@ -374,13 +396,3 @@ impl<M: Machine> Drop for State<M> {
         }
     }
 }
-
-fn flatten(
-    done: std::thread::Result<Result<Child<AnyValue>, ExitReason>>,
-) -> Result<Child<AnyValue>, ExitReason> {
-    done.unwrap_or_else(|panic| Err(ExitReason::from_panic(&*panic)))
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the start function was not done after {0:?}")]
-struct StartTimeout(Duration);

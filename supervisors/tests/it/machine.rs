@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use supervisors::core::{
+use supervisors::machine::{
     ChildError, ChildKey, Context, Done, Dynamic, DynamicCall, Effect, Fixed, FixedCall, Input,
     Machine, Outcome,
 };
@@ -71,7 +71,7 @@ impl<M: Machine<Reply = &'static str>> Bench<M> {
                 },
                 Effect::Reply(call, answer) => self.log.push(format!("{call}: {answer:?}")),
                 Effect::Exit(reason) => self.log.push(format!("exit {reason}")),
-                Effect::Changed(_) | Effect::Booted(_) => {}
+                Effect::Changed(_) | Effect::Reconfigured { .. } | Effect::Booted(_) => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use supervisors::core::{
+use supervisors::machine::{
     ChildError, ChildKey, ChildState, Done, DynamicCall, Effect, FailedChild, FixedCall, Outcome,
     Report,
 };
@@ -78,7 +78,7 @@ impl Machines {
             Effect::Reply((), answer) => self.answer = Some(answer),
             Effect::Booted(outcome) => self.booted(of, outcome),
             Effect::Exit(reason) => self.exit(of, &reason),
-            Effect::Changed(_) => {}
+            Effect::Changed(_) | Effect::Reconfigured { .. } => {}
         }
     }
 

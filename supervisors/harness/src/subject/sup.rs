@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use supervisors::core::{
+use supervisors::machine::{
     ChildInfo, ChildKey, ChildState, Counts, Dynamic, DynamicCall, Effect, Fixed, FixedCall, Input,
     Machine as _, Outcome,
 };

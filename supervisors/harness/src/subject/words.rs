@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use supervisors::core::{Context, Counts};
+use supervisors::machine::{Context, Counts};
 use supervisors::{
     AutoShutdown, ChildError, ChildId, ChildType, ExitReason, FailedChild, Flags, Intensity,
     Restart, Shutdown, SpecInfo, StartError, Strategy,

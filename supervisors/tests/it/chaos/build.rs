@@ -39,6 +39,7 @@ impl World {
         let dynamics = dynamics.collect();
         let workers = plan.workers().into_iter().map(|path| (path, Slot::new())).collect();
         let (root, ledger) = (OnceLock::new(), Ledger::default());
+        ledger.set_gentle(plan.gentle());
         Arc::new(Self { plan, ledger, root, supervisors, dynamics, workers })
     }
 

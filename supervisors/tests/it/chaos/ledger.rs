@@ -63,6 +63,8 @@ struct Line {
     poke: Option<Poke>,
     kill: Option<Box<dyn Fn() + Send + Sync>>,
     nature: Nature,
+    /// It was told or asked to end, and so need not be surprised.
+    warned: bool,
 }
 
 #[derive(Default)]
@@ -80,8 +82,10 @@ struct Book {
     /// Children whose start has failed, by their supervisor.
     unstarted: BTreeMap<String, BTreeSet<String>>,
     gave_up: Vec<(String, Instant)>,
-    /// Supervisors that were killed by a worker.
+    /// Supervisors that were killed by a worker, or by the storm.
     killed: BTreeSet<String>,
+    /// Workers that are only ever asked to end, however long it takes.
+    gentle: BTreeSet<String>,
     violations: Vec<String>,
     /// What happened, for whoever has to find out why.
     history: Vec<(Instant, String)>,
@@ -108,7 +112,7 @@ impl Ledger {
         if book.alive.contains_key(path) {
             book.violations.push(format!("{path} is alive twice"));
         }
-        book.alive.insert(path.into(), Line { poke: None, kill: None, nature });
+        book.alive.insert(path.into(), Line { poke: None, kill: None, nature, warned: false });
         *book.entered.entry(path.into()).or_default() += 1;
         book.note(format!("{path} starts"));
         if let Some(excuses) = book.excuses.get_mut(path) {
@@ -128,6 +132,11 @@ impl Ledger {
         if let Some(line) = self.book().alive.get_mut(path) {
             line.kill = Some(kill);
         }
+    }
+
+    /// Who may only be asked to end.
+    pub(crate) fn set_gentle(&self, workers: BTreeSet<String>) {
+        self.book().gentle = workers;
     }
 
     pub(crate) fn alive(&self) -> Vec<String> {
@@ -160,12 +169,15 @@ impl Ledger {
 
     /// Kills the `pick`-th living worker that can be killed from outside.
     pub(crate) fn kill(&self, pick: u64) -> Option<String> {
-        let book = self.book();
+        let mut book = self.book();
         let lines: Vec<_> = book.alive.iter().filter(|(_, line)| line.kill.is_some()).collect();
         let at = usize::try_from(pick).unwrap().checked_rem(lines.len())?;
         let (path, line) = lines[at];
         line.kill.as_ref()?();
-        Some(path.clone())
+        let path = path.clone();
+        drop(lines);
+        warn(&mut book, &path);
+        Some(path)
     }
 
     /// How the next start of this worker goes wrong, if it does.
@@ -277,6 +289,16 @@ impl Observer for Ledger {
     }
 }
 
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn warn(book: &mut Book, path: &str) {
+    if let Some(line) = book.alive.get_mut(path) {
+        line.warned = true;
+    }
+}
+
 /// A worker's place in the ledger, dropped with its state.
 pub(crate) struct Entry {
     ledger: Ledger,
@@ -285,6 +307,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// The worker was asked or told to end, or is about to end for a reason of its own.
+    pub(crate) fn warned(&self) {
+        warn(&mut self.ledger.book(), &self.path);
+    }
+
     /// The worker is about to end in an orderly way, and is not asked to.
     pub(crate) fn ends_orderly(&self) {
         self.ledger.excuse(&self.path, Excuse::Orderly);
@@ -301,7 +328,13 @@ impl Drop for Entry {
             let mut book = self.ledger.book();
             book.note(format!("{} is gone", self.path));
             book.left.push(self.path.clone());
-            book.alive.remove(&self.path)
+            let line = book.alive.remove(&self.path);
+            let surprised = line.as_ref().is_some_and(|line| !line.warned);
+            let killed = book.killed.iter().any(|above| is_below(&self.path, above));
+            if surprised && !killed && book.gentle.contains(&self.path) {
+                book.violations.push(format!("{} was killed, and should be asked", self.path));
+            }
+            line
         };
         // Its senders may own more than this ledger should lock for.
         drop(line);

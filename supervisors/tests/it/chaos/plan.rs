@@ -1,5 +1,6 @@
 //! The tree that a seed stands for: three levels of supervisors, with workers at each.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -247,6 +248,21 @@ impl SupPlan {
             leaves.map(|child| format!("{}/{}", plan.path, child.id))
         })
         .collect()
+    }
+
+    /// The paths of the workers that are asked to stop, and waited for however long it takes.
+    pub(crate) fn gentle(&self) -> BTreeSet<String> {
+        let gentle = self.children.iter().filter(|child| child.shutdown == Shutdown::Infinity);
+        gentle
+            .flat_map(|child| match &child.kind {
+                // A plain task can't be asked.
+                Kind::Leaf(nature) if nature.make != Make::Task => {
+                    BTreeSet::from([format!("{}/{}", self.path, child.id)])
+                }
+                Kind::Supervisor(plan) => plan.gentle(),
+                _ => BTreeSet::new(),
+            })
+            .collect()
     }
 
     /// Whether this supervisor may end because significant children have.

@@ -142,6 +142,7 @@ impl Storm {
                 Ok(End::Ended)
             }
             Finale::Kill => {
+                self.world.ledger.note_kill("root");
                 root.kill();
                 let reason = self.exit_of(&root).await?;
                 if reason != ExitReason::Killed && !self.may_end_itself(&reason) {
@@ -150,6 +151,7 @@ impl Storm {
                 Ok(End::Ended)
             }
             Finale::Drop => {
+                self.world.ledger.note_kill("root");
                 drop(root);
                 Ok(End::Ended)
             }

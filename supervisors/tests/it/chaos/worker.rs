@@ -88,6 +88,10 @@ impl Job {
         let poke = move |cmd| {
             let _ = orders.try_send(cmd);
         };
+        if matches!(self.fault, Some(Fault::Late(_))) {
+            // It may be gone with its start, whose time is limited.
+            entry.warned();
+        }
         self.ledger.reach(&self.path, Box::new(poke));
         (entry, told)
     }
@@ -105,6 +109,7 @@ async fn live(
         let cmd = tokio::select! {
             biased;
             reason = &mut asked => {
+                entry.warned();
                 linger(stop).await;
                 return reason;
             }
@@ -126,6 +131,7 @@ async fn linger(stop: Stop) {
 
 /// Does as it is told; the reason to end with, if it is to end.
 async fn obey(entry: &Entry, cmd: Cmd) -> Option<ExitReason> {
+    entry.warned();
     match cmd {
         Cmd::Error => Some(ExitReason::error("chaos: told to fail")),
         Cmd::Panic => panic!("chaos: told to panic"),
@@ -204,6 +210,10 @@ impl Actor for Worker {
     ) -> Result<State, ActorProcessingErr> {
         job.suffer().await?;
         let entry = job.ledger.enter(&job.path, job.nature);
+        if matches!(job.fault, Some(Fault::Late(_))) {
+            // It may be gone with its start, whose time is limited.
+            entry.warned();
+        }
         let actor = myself.clone();
         let poke = move |cmd| {
             let _ = actor.cast(cmd);
@@ -220,7 +230,10 @@ impl Actor for Worker {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match cmd {
-            Cmd::KillMyself => myself.kill(),
+            Cmd::KillMyself => {
+                state.entry.warned();
+                myself.kill();
+            }
             Cmd::KillSupervisor => {
                 if let Some(supervisor) = myself.get_cell().try_get_supervisor() {
                     let (above, _) = state.entry.path.rsplit_once('/').unwrap_or_default();
@@ -242,6 +255,7 @@ impl Actor for Worker {
         _: ActorRef<Cmd>,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        state.entry.warned();
         linger(state.stop).await;
         Ok(())
     }

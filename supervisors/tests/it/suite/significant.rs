@@ -1,6 +1,6 @@
 //! Supervisors that end with their significant children.
 
-use supervisors::core::{Dynamic, Machine};
+use supervisors::machine::{Dynamic, Machine};
 use supervisors::{
     AutoShutdown, ChildSpec, ChildType, ExitReason, Flags, Restart, Slot, SpecInfo, Strategy,
 };

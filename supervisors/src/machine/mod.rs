@@ -24,7 +24,7 @@ pub use fixed::{Fixed, FixedCall};
 pub use life::{ChildInfo, ChildState, Counts};
 
 use crate::exit::ExitReason;
-use crate::policy::{ChildId, SpecError};
+use crate::policy::{ChildId, Flags, SpecError};
 
 /// Time since an origin of the driver's choice; only differences matter.
 pub type Time = Duration;
@@ -125,6 +125,13 @@ pub enum Effect<R> {
     Report(Report),
     /// A child's entry changed or went; for whoever draws the tree.
     Changed(ChildKey),
+    /// The supervisor follows other flags, and its children have another order.
+    Reconfigured {
+        /// The new flags.
+        flags: Flags,
+        /// All children in their new start order.
+        order: Vec<ChildKey>,
+    },
     /// Answer a call.
     Reply(R, Result<Done, ChildError>),
     /// The initial children run, or one did not start and the rest was stopped again.

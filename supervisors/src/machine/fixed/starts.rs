@@ -2,8 +2,9 @@
 
 use super::stops::AfterSweep;
 use super::{Fixed, Phase, Why};
-use crate::core::{ChildError, ChildKey, Context, Done, Effect, FailedChild, Outcome, Time};
+use crate::contain::contain;
 use crate::exit::ExitReason;
+use crate::machine::{ChildError, ChildKey, Context, Done, Effect, FailedChild, Outcome, Time};
 
 impl<P: Send + 'static, R: Send + 'static> Fixed<P, R> {
     /// Starts the initial children from `next` on.
@@ -71,7 +72,7 @@ impl<P: Send + 'static, R: Send + 'static> Fixed<P, R> {
         self.change(key, |child| {
             child.life.settle(now);
             if child.is_temporary() {
-                child.start = None;
+                contain("a child's start function", || drop(child.start.take()));
             }
         });
         let restart = matches!(why, Why::Restart | Why::Group);

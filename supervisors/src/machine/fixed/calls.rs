@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::{Fixed, FixedCall, Phase, Then, Why, check_all};
-use crate::core::life::ChildState;
-use crate::core::{ChildError, ChildKey, Done, Time};
+use crate::machine::life::ChildState;
+use crate::machine::{ChildError, ChildKey, Done, Effect, Time};
 use crate::policy::{ChildId, Flags, SpecError, SpecInfo};
 
 impl<P: Send + 'static, R: Send + 'static> Fixed<P, R> {
@@ -91,6 +91,8 @@ impl<P: Send + 'static, R: Send + 'static> Fixed<P, R> {
         for key in kept {
             self.roster.move_last(key);
         }
+        let order = self.roster.iter().map(|(key, _)| key).collect();
+        self.fx.push_back(Effect::Reconfigured { flags, order });
         Ok(())
     }
 }

@@ -9,6 +9,10 @@ use crate::policy::Backoff;
 impl Backoff {
     /// The pause before the restart that follows `failures` earlier ones in a row.
     pub(crate) fn pause(&self, failures: u32, dice: &mut Dice) -> Duration {
+        if self.initial.is_zero() {
+            // Zero times a factor that has grown to infinity would be no number.
+            return Duration::ZERO;
+        }
         let exponent = i32::try_from(failures).unwrap_or(i32::MAX);
         let grown = self.initial.as_secs_f64() * self.factor.powi(exponent);
         let full = grown.min(self.max.as_secs_f64());

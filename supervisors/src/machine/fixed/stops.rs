@@ -1,9 +1,9 @@
 //! How a [`Fixed`] supervisor stops children: one, some or all, the latest first.
 
 use super::{Fixed, Letter, Phase, Then, Why};
-use crate::core::life::{ChildState, Next, Patience, is_shutdown_error};
-use crate::core::{ChildKey, Context, Done, Effect, FailedChild, Time};
 use crate::exit::ExitReason;
+use crate::machine::life::{ChildState, Next, Patience, is_shutdown_error};
+use crate::machine::{ChildKey, Context, Done, Effect, FailedChild, Time};
 
 /// Children that are being stopped one after the other, the latest first.
 #[derive(Debug)]

@@ -67,9 +67,13 @@ impl<T> Roster<T> {
     pub(crate) fn remove(&mut self, key: ChildKey) -> Option<T> {
         let entry = self.entry_mut(key)?;
         let value = entry.value.take();
-        entry.life = entry.life.wrapping_add(1);
+        // A slot whose lives are used up stays empty, so that no key ever comes back.
+        let again = entry.life.checked_add(1);
+        entry.life = again.unwrap_or(entry.life);
         self.unlink(key.slot);
-        self.free.push(key.slot);
+        if again.is_some() {
+            self.free.push(key.slot);
+        }
         self.len -= 1;
         value
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{ChildKey, Context, Effect, Report, Time};
-use crate::core::backoff::Dice;
 use crate::exit::ExitReason;
+use crate::machine::backoff::Dice;
 use crate::policy::{Backoff, ChildId, ChildType, Restart, Shutdown, SpecInfo};
 
 /// Effects that wait to be fetched.

@@ -2,9 +2,9 @@
 
 use super::stops::{AfterSweep, Sweep};
 use super::{Fixed, Phase, Why};
-use crate::core::life::{ChildState, judge_exit};
-use crate::core::{ChildKey, Context, Effect, Time};
 use crate::exit::ExitReason;
+use crate::machine::life::{ChildState, judge_exit};
+use crate::machine::{ChildKey, Context, Effect, Time};
 use crate::policy::{AutoShutdown, Backoff, SpecInfo, Strategy};
 
 impl<P: Send + 'static, R: Send + 'static> Fixed<P, R> {

@@ -10,6 +10,7 @@ use super::life::{ChildInfo, ChildState, Counts, Effects, Life, Patience, report
 use super::roster::Roster;
 use super::window::Window;
 use super::{ChildError, ChildKey, Context, Done, Effect, Input, Machine, Query, Time};
+use crate::contain::contain;
 use crate::exit::ExitReason;
 use crate::policy::{
     AutoShutdown, ChildType, Flags, Intensity, Restart, SpecError, SpecInfo, validate_intensity,
@@ -242,7 +243,8 @@ impl<A: Send + 'static, R: Send + 'static> Dynamic<A, R> {
 
     /// Forgets a child that does not run.
     fn discard(&mut self, key: ChildKey) {
-        self.roster.remove(key);
+        let child = self.roster.remove(key);
+        contain("a child's argument", || drop(child));
         self.fx.push_back(Effect::Changed(key));
     }
 

@@ -1,9 +1,9 @@
 //! How a [`Dynamic`] supervisor stops its children: one, or all of them at once.
 
 use super::{Dynamic, Letter, Phase};
-use crate::core::life::{Next, Patience, is_shutdown_error};
-use crate::core::{ChildError, ChildKey, Context, Done, Effect, Time};
 use crate::exit::ExitReason;
+use crate::machine::life::{Next, Patience, is_shutdown_error};
+use crate::machine::{ChildError, ChildKey, Context, Done, Effect, Time};
 
 /// How many different errors of children are told apart when all are stopped.
 const DISTINCT_ERRORS: usize = 32;

@@ -15,6 +15,7 @@ use super::life::{ChildInfo, ChildState, Counts, Effects, Life, Patience, report
 use super::roster::Roster;
 use super::window::Window;
 use super::{ChildError, ChildKey, Context, Done, Effect, Input, Machine, Query, Time};
+use crate::contain::contain;
 use crate::exit::ExitReason;
 use crate::policy::{ChildId, ChildType, Flags, Restart, SpecError, SpecInfo};
 
@@ -310,6 +311,7 @@ impl<P: Send + 'static, R: Send + 'static> Fixed<P, R> {
         if let Some(child) = self.roster.remove(key) {
             self.tally.subtract(&child);
             self.ids.remove(&child.spec.id);
+            contain("a child's start function", || drop(child));
         }
     }
 

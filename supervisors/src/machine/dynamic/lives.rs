@@ -1,10 +1,10 @@
 //! How a [`Dynamic`] supervisor starts its children, and what it does when one ends by itself.
 
 use super::{Dynamic, Letter, Phase};
-use crate::core::life::{ChildState, judge_exit};
-use crate::core::window::Window;
-use crate::core::{ChildError, ChildKey, Context, Done, Effect, Outcome, Time};
 use crate::exit::ExitReason;
+use crate::machine::life::{ChildState, judge_exit};
+use crate::machine::window::Window;
+use crate::machine::{ChildError, ChildKey, Context, Done, Effect, Outcome, Time};
 use crate::policy::Backoff;
 
 impl<A: Send + 'static, R: Send + 'static> Dynamic<A, R> {
