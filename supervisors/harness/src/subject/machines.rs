@@ -327,7 +327,9 @@ impl Subject for Machines {
         };
         match op {
             Op::StartChild { sup, spec } => {
-                self.world.declare(sup, spec);
+                if self.sup(sup).is_some() {
+                    self.world.declare(sup, spec);
+                }
                 let (info, spec) = (words::spec_info(spec), (**spec).clone());
                 self.ask(sup, Call::StartChild, |_| {
                     Ok(Mail::Fixed(FixedCall::Start(info, spec, ())))

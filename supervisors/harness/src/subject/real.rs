@@ -134,8 +134,8 @@ fn ok(answer: Result<(), ChildError>) -> Ret {
 }
 
 async fn start_child(shared: &Shared, sup: &Path, spec: &Spec) -> Ret {
-    shared.world().declare(sup, spec);
     let Some(Ref::Fixed(at)) = shared.sup(sup) else { return Ret::NoProc };
+    shared.world().declare(sup, spec);
     let spec: ChildSpec = build(shared, sup, spec);
     done(Call::StartChild, at.start_child(spec).await)
 }
