@@ -148,7 +148,7 @@ impl Bench {
             group.finish();
         }
         if let Some(pool) = pool.take() {
-            runtime.block_on(pool.stop());
+            Self::on_worker(runtime, pool.stop());
         }
     }
 
@@ -160,14 +160,16 @@ impl Bench {
         group.sampling_mode(SamplingMode::Flat);
         group.bench_function(BenchmarkId::from_parameter(children), |bencher| {
             bencher.iter_custom(|times| {
-                let mut samples = Vec::new();
-                for _ in 0..times {
-                    let pool = Self::on_worker(runtime, Pool::fill(shape, kind, children));
-                    let from = Instant::now();
-                    // By the thread that owns the root, as a program's `main` does.
-                    runtime.block_on(pool.stop());
-                    samples.push(from.elapsed());
-                }
+                let samples = Self::on_worker(runtime, async move {
+                    let mut samples = Vec::new();
+                    for _ in 0..times {
+                        let pool = Pool::fill(shape, kind, children).await;
+                        let from = Instant::now();
+                        pool.stop().await;
+                        samples.push(from.elapsed());
+                    }
+                    samples
+                });
                 report.time(&row, children, &samples);
                 samples.iter().sum()
             });

@@ -169,7 +169,7 @@ pub(crate) fn worker(dice: &mut Dice) -> (Nature, Shutdown) {
 
 pub(crate) fn nature(dice: &mut Dice, may_hang: bool) -> Nature {
     let make =
-        dice.weighted(&[(3, Make::Task), (2, Make::Trapping), (3, Make::Actor), (1, Make::Own)]);
+        dice.weighted(&[(3, Make::Task), (2, Make::Trapping), (3, Make::Actor), (2, Make::Own)]);
     let stop = match dice.between(0, 9) {
         0 if may_hang => Stop::Refuse,
         1..=3 => Stop::Slow(dice.ms(1, 40)),

@@ -137,7 +137,7 @@ impl Maker<'_> {
             (6, Cmd::Shutdown),
             (10, Cmd::Hang),
             (8, Cmd::KillMyself),
-            (2, Cmd::KillSupervisor),
+            (4, Cmd::KillSupervisor),
             (busy, block),
         ])
     }

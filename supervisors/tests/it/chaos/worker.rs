@@ -2,12 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use supervisors::{Child, ChildHandle, ExitReason, Link};
-use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::ledger::{Cmd, Entry, Excuse, Fault, Ledger};
 use super::plan::{Make, Nature, Stop};
@@ -16,6 +16,8 @@ pub(crate) type Starting = Pin<Box<dyn Future<Output = Result<Child<()>, ExitRea
 
 /// More commands than any worker is told at once; what does not fit is lost.
 const COMMANDS: usize = 16;
+/// How long a worker of the test's own kind takes to die.
+const DYING: Duration = Duration::from_millis(3);
 
 /// The start function of the worker called `path`.
 pub(crate) fn start(ledger: &Ledger, path: String, nature: Nature, link: Link) -> Starting {
@@ -44,10 +46,12 @@ async fn make(job: Job, link: Link) -> Result<Child<()>, ExitReason> {
     let stop = nature.stop;
     match nature.make {
         Make::Trapping => link.trapping_task(|signal| async move {
-            live(entry, orders, stop, signal.requested()).await
+            live(&entry, orders, stop, signal.requested()).await
         }),
         Make::Own => Ok(own(link, entry, orders, stop)),
-        Make::Task | Make::Actor => link.task(live(entry, orders, stop, std::future::pending())),
+        Make::Task | Make::Actor => {
+            link.task(async move { live(&entry, orders, stop, std::future::pending()).await })
+        }
     }
 }
 
@@ -99,7 +103,7 @@ impl Job {
 
 /// A task's life, until it is told to end or asked to stop.
 async fn live(
-    entry: Entry,
+    entry: &Entry,
     mut orders: mpsc::Receiver<Cmd>,
     stop: Stop,
     asked: impl Future<Output = ExitReason>,
@@ -115,7 +119,7 @@ async fn live(
             }
             Some(cmd) = orders.recv() => cmd,
         };
-        if let Some(reason) = obey(&entry, cmd).await {
+        if let Some(reason) = obey(entry, cmd).await {
             return reason;
         }
     }
@@ -153,14 +157,17 @@ async fn obey(entry: &Entry, cmd: Cmd) -> Option<ExitReason> {
     }
 }
 
-/// A kind of child that the crate does not know: a task with a handle of the test's own.
+/// A kind of child that the crate does not know: a task with a handle of the test's own. It takes
+/// a while to die, so that whoever does not wait for its end meets it.
 fn own(link: Link, entry: Entry, orders: mpsc::Receiver<Cmd>, stop: Stop) -> Child<()> {
     let guard = link.guard();
     let (shutdown, mut asked) = watch::channel(None::<ExitReason>);
-    let (path, ledger) = (entry.path.clone(), entry.ledger().clone());
-    let task = tokio::spawn(async move {
-        // Dropped after the life, also when the task is aborted.
+    let killed = Arc::new(Notify::new());
+    let (told, ledger, path) = (killed.clone(), entry.ledger().clone(), entry.path.clone());
+    tokio::spawn(async move {
+        // Dropped last.
         let guard = guard;
+        let entry = entry;
         let asked = async {
             let reason = asked.wait_for(Option::is_some).await.ok().and_then(|r| r.clone());
             match reason {
@@ -168,17 +175,20 @@ fn own(link: Link, entry: Entry, orders: mpsc::Receiver<Cmd>, stop: Stop) -> Chi
                 None => std::future::pending().await,
             }
         };
-        let reason = live(entry, orders, stop, asked).await;
-        guard.set(reason);
+        tokio::select! {
+            biased;
+            () = told.notified() => tokio::time::sleep(DYING).await,
+            reason = live(&entry, orders, stop, asked) => guard.set(reason),
+        }
     });
-    let abort = task.abort_handle();
-    ledger.reach_kill(&path, Box::new(move || abort.abort()));
-    Child::new(Own { shutdown, abort: task.abort_handle() }, ())
+    let kill = killed.clone();
+    ledger.reach_kill(&path, Box::new(move || kill.notify_one()));
+    Child::new(Own { shutdown, killed }, ())
 }
 
 struct Own {
     shutdown: watch::Sender<Option<ExitReason>>,
-    abort: AbortHandle,
+    killed: Arc<Notify>,
 }
 
 impl ChildHandle for Own {
@@ -187,7 +197,7 @@ impl ChildHandle for Own {
     }
 
     fn kill(&self) {
-        self.abort.abort();
+        self.killed.notify_one();
     }
 }
 
