@@ -12,6 +12,7 @@
 
 mod basics;
 mod chaos;
+mod features;
 mod hostile;
 mod machine;
 mod otp;
