@@ -134,6 +134,8 @@
 //! - To end with a certain reason an actor returns it: `return Err(ExitReason::Shutdown.into())`.
 //!   `stop` is `normal`, whatever text it is given.
 
+#![warn(missing_docs)]
+
 mod actor;
 mod calls;
 mod child;
