@@ -36,8 +36,9 @@ esac
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 
-# criterion's own lines are shown as they come; the table at the end is kept for later.
-cargo bench --locked --package supervisors --bench supervision | tee "$report"
+# criterion's own lines are shown as they come; the table waits for OTP's.
+cargo bench --locked --package supervisors --bench supervision | tee "$report" |
+  sed '/^Medians by number of children/,$d'
 echo
 if command -v escript >/dev/null; then
   echo "Measuring OTP ..." >&2

@@ -22,7 +22,8 @@ impl<A: Send + 'static, R: Send + 'static> Dynamic<A, R> {
             self.phase = Phase::Stopping { key, patience, reply };
             return;
         }
-        if let Some(reason) = child.life.dead.take()
+        // It stays dead until it is removed, so that it is not taken for one that runs.
+        if let Some(reason) = child.life.dead.clone()
             && is_shutdown_error(&self.template, &reason)
         {
             self.report(Context::ShutdownError, key, &reason);

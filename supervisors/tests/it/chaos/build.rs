@@ -32,14 +32,14 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(plan: SupPlan) -> Arc<Self> {
+    pub(crate) fn new(plan: SupPlan, threads: bool) -> Arc<Self> {
         let below = plan.supervisors().into_iter();
         let supervisors = below.map(|plan| (plan.path.clone(), Slot::new())).collect();
         let dynamics = plan.dynamics().into_iter().map(|plan| (plan.path.clone(), Slot::new()));
         let dynamics = dynamics.collect();
         let workers = plan.workers().into_iter().map(|path| (path, Slot::new())).collect();
         let (root, ledger) = (OnceLock::new(), Ledger::default());
-        ledger.set_gentle(plan.gentle());
+        ledger.set_up(plan.gentle(), threads);
         Arc::new(Self { plan, ledger, root, supervisors, dynamics, workers })
     }
 

@@ -219,7 +219,7 @@ fn waits_for_nobody(world: &World, path: &str) -> bool {
     let plans = world.plan.supervisors();
     let plan = plans.into_iter().find(|plan| plan.path == supervisor);
     plan.is_some_and(|plan| plan.strategy != Strategy::OneForOne)
-        && world.ledger.unstarted(supervisor).iter().any(|other| excused_by_call(world, other))
+        && world.ledger.gave_up_start(supervisor)
 }
 
 fn may_rest(world: &World, path: &str, restart: Restart) -> bool {

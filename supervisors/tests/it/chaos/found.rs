@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use supervisors::{
-    Child, ChildHandle, ChildSpec, ChildState, ExitReason, Link, Restart, Slot, Strategy,
-    Supervisor,
+    Child, ChildHandle, ChildSpec, ChildState, DynamicRef, DynamicSupervisor, ExitReason, Link,
+    Restart, Slot, Strategy, Supervisor,
 };
 use tokio::sync::Notify;
 
@@ -130,9 +130,42 @@ async fn a_worker_that_ends_during_its_start_leaves_its_slot() {
         .start()
         .await
         .unwrap();
-    while root.which_child("brief").await.unwrap().state != ChildState::Stopped {
-        tokio::task::yield_now().await;
-    }
+    // Later than anything that is under way.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(root.which_child("brief").await.unwrap().state, ChildState::Stopped);
     assert_eq!(slot.get(), None);
+    root.stop(ExitReason::Shutdown).await;
+}
+
+/// Seed 11393: a job ended while its supervisor was busy, after a call to stop it had come; when
+/// that call's turn came, the job was no longer counted a second time.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_ends_before_its_stop_is_uncounted_once() {
+    let crash = Arc::new(Notify::new());
+    let told = crash.clone();
+    let make = move |slow: bool, link: Link| {
+        let told = told.clone();
+        async move {
+            if slow {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            link.task(async move {
+                told.notified().await;
+                ExitReason::error("told to fail")
+            })
+        }
+    };
+    let root = DynamicSupervisor::new("job", make).start().await.unwrap();
+    let quick = root.start_child(false).await.unwrap().key().unwrap();
+    let (starts, stops) = (DynamicRef::clone(&root), DynamicRef::clone(&root));
+    let starting = tokio::spawn(async move { starts.start_child(true).await });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let stopping = tokio::spawn(async move { stops.terminate_child(quick).await });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    crash.notify_one();
+    starting.await.unwrap().unwrap();
+    stopping.await.unwrap().unwrap();
+    let counts = root.count_children().await.unwrap();
+    assert_eq!((counts.active, counts.workers), (1, 1));
     root.stop(ExitReason::Shutdown).await;
 }

@@ -10,6 +10,9 @@ use tokio::time::Instant;
 
 use super::plan::Nature;
 
+/// How long a state may take to be dropped, without an await.
+const BLOCKED: Duration = Duration::from_millis(2);
+
 /// What a worker can be told.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cmd {
@@ -79,6 +82,8 @@ struct Book {
     excuses: BTreeMap<String, BTreeSet<Excuse>>,
     /// Each supervisor's restarts and failed restarts.
     restarts: BTreeMap<String, Vec<Instant>>,
+    /// Children that some call was about, at any time.
+    called: BTreeSet<String>,
     /// Children whose start has failed, by their supervisor.
     unstarted: BTreeMap<String, BTreeSet<String>>,
     gave_up: Vec<(String, Instant)>,
@@ -86,6 +91,8 @@ struct Book {
     killed: BTreeSet<String>,
     /// Workers that are only ever asked to end, however long it takes.
     gentle: BTreeSet<String>,
+    /// There are several threads, so that one may be blocked.
+    threads: bool,
     violations: Vec<String>,
     /// What happened, for whoever has to find out why.
     history: Vec<(Instant, String)>,
@@ -107,18 +114,22 @@ impl Ledger {
     }
 
     /// A worker begins. A second one under the same name is the worst thing there is.
-    pub(crate) fn enter(&self, path: &str, nature: Nature) -> Entry {
+    ///
+    /// One that is `late` may be gone with its start, whose time is limited.
+    pub(crate) fn enter(&self, path: &str, nature: Nature, late: bool) -> Entry {
         let mut book = self.book();
         if book.alive.contains_key(path) {
             book.violations.push(format!("{path} is alive twice"));
         }
-        book.alive.insert(path.into(), Line { poke: None, kill: None, nature, warned: false });
+        book.alive.insert(path.into(), Line { poke: None, kill: None, nature, warned: late });
         *book.entered.entry(path.into()).or_default() += 1;
         book.note(format!("{path} starts"));
-        if let Some(excuses) = book.excuses.get_mut(path) {
+        if let Some(excuses) = book.excuses.get_mut(path).filter(|_| !late) {
             excuses.retain(|excuse| *excuse == Excuse::Unknown);
         }
-        Entry { ledger: self.clone(), path: path.into(), drop_panics: nature.drop_panics }
+        let drop_blocks = nature.drop_blocks && book.threads;
+        let drop_panics = nature.drop_panics;
+        Entry { ledger: self.clone(), path: path.into(), drop_panics, drop_blocks }
     }
 
     /// How to reach a worker that has entered.
@@ -134,9 +145,10 @@ impl Ledger {
         }
     }
 
-    /// Who may only be asked to end.
-    pub(crate) fn set_gentle(&self, workers: BTreeSet<String>) {
-        self.book().gentle = workers;
+    /// Who may only be asked to end, and whether there are several threads.
+    pub(crate) fn set_up(&self, gentle: BTreeSet<String>, threads: bool) {
+        let mut book = self.book();
+        (book.gentle, book.threads) = (gentle, threads);
     }
 
     pub(crate) fn alive(&self) -> Vec<String> {
@@ -201,16 +213,22 @@ impl Ledger {
     }
 
     pub(crate) fn excuse(&self, path: &str, excuse: Excuse) {
-        self.book().excuses.entry(path.into()).or_default().insert(excuse);
+        let mut book = self.book();
+        if matches!(excuse, Excuse::Api | Excuse::Unknown) {
+            book.called.insert(path.into());
+        }
+        book.excuses.entry(path.into()).or_default().insert(excuse);
     }
 
     pub(crate) fn excuses(&self, path: &str) -> BTreeSet<Excuse> {
         self.book().excuses.get(path).cloned().unwrap_or_default()
     }
 
-    /// The children of this supervisor whose start has failed at some time.
-    pub(crate) fn unstarted(&self, supervisor: &str) -> BTreeSet<String> {
-        self.book().unstarted.get(supervisor).cloned().unwrap_or_default()
+    /// Whether the start of one of this supervisor's children failed and a call then stopped it.
+    pub(crate) fn gave_up_start(&self, supervisor: &str) -> bool {
+        let book = self.book();
+        let mut unstarted = book.unstarted.get(supervisor).into_iter().flatten();
+        unstarted.any(|path| book.called.contains(path))
     }
 
     pub(crate) fn note_kill(&self, supervisor: &str) {
@@ -304,6 +322,7 @@ pub(crate) struct Entry {
     ledger: Ledger,
     pub(crate) path: String,
     drop_panics: bool,
+    drop_blocks: bool,
 }
 
 impl Entry {
@@ -324,6 +343,9 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        if self.drop_blocks {
+            std::thread::sleep(BLOCKED);
+        }
         let line = {
             let mut book = self.ledger.book();
             book.note(format!("{} is gone", self.path));

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -83,19 +83,25 @@ fn storms(
 type Told = (u64, Option<Result<End, String>>);
 
 fn collect(results: &mpsc::Receiver<Told>) -> BTreeMap<End, u64> {
-    let (mut ends, mut failures, mut running) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let (mut ends, mut failures, mut running) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
     loop {
-        match results.recv_timeout(STUCK) {
-            Ok((seed, None)) => running.push(seed),
+        let stuck: Vec<u64> = running
+            .iter()
+            .filter(|(_, since): &(&u64, &Instant)| since.elapsed() > STUCK)
+            .map(|(seed, _)| *seed)
+            .collect();
+        assert!(stuck.is_empty(), "storms that hang: {stuck:?}");
+        match results.recv_timeout(Duration::from_secs(1)) {
+            Ok((seed, None)) => drop(running.insert(seed, Instant::now())),
             Ok((seed, Some(result))) => {
-                running.retain(|other| *other != seed);
+                running.remove(&seed);
                 match result {
                     Ok(end) => *ends.entry(end).or_default() += 1,
                     Err(why) => failures.push((seed, why)),
                 }
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            Err(mpsc::RecvTimeoutError::Timeout) => panic!("storms that hang: {running:?}"),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
         }
     }
     let seeds: Vec<u64> = failures.iter().map(|(seed, _)| *seed).collect();
@@ -113,7 +119,7 @@ fn storm(
     let mut dice = Dice::new(seed);
     let plan = plan::tree(&mut dice);
     let schedule = schedule::schedule(&mut dice, &plan, threads);
-    let world = World::new(plan);
+    let world = World::new(plan, threads);
     let kept = world.clone();
     let runtime = runtime().map_err(|error| error.to_string())?;
     let end = catch_unwind(AssertUnwindSafe(|| runtime.block_on(storm::run(world, &schedule))));

@@ -54,6 +54,8 @@ pub(crate) struct Nature {
     pub(crate) stop: Stop,
     /// Its state panics while it is dropped.
     pub(crate) drop_panics: bool,
+    /// Where there are several threads, its state takes a while to be dropped.
+    pub(crate) drop_blocks: bool,
     /// It may be told to hang: its supervisor does not wait for it for ever.
     pub(crate) may_hang: bool,
 }
@@ -175,7 +177,8 @@ pub(crate) fn nature(dice: &mut Dice, may_hang: bool) -> Nature {
         1..=3 => Stop::Slow(dice.ms(1, 40)),
         _ => Stop::Obey,
     };
-    Nature { make, stop, drop_panics: dice.chance(8), may_hang }
+    let (drop_panics, drop_blocks) = (dice.chance(8), dice.chance(20));
+    Nature { make, stop, drop_panics, drop_blocks, may_hang }
 }
 
 fn restart(dice: &mut Dice) -> Restart {

@@ -164,7 +164,7 @@ impl Storm {
         self.world.ledger.note("the storm abates".into());
         answered(&mut self.calls).await?;
         let limit = Instant::now() + DEADLINE;
-        let mut whole_since = None;
+        let (mut whole_since, mut pause) = (None, Duration::from_millis(2));
         loop {
             if let Some(reason) = root.exited().now_or_never() {
                 return self.ended_by_itself(root, &reason).await;
@@ -177,7 +177,9 @@ impl Storm {
                 Err(_) => whole_since = None,
             }
             check::verdicts(&self.world)?;
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(pause).await;
+            // What is not whole soon will hardly be: no need to look as often.
+            pause = (pause + pause / 8).min(CALM / 3);
         }
         let order = check::stop_order(&self.world, &self.world.plan, root).await;
         self.world.ledger.take_left();

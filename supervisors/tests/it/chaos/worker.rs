@@ -86,16 +86,16 @@ impl Job {
         Ok(true)
     }
 
+    fn is_late(&self) -> bool {
+        matches!(self.fault, Some(Fault::Late(_)))
+    }
+
     fn enter(&self) -> (Entry, mpsc::Receiver<Cmd>) {
-        let entry = self.ledger.enter(&self.path, self.nature);
+        let entry = self.ledger.enter(&self.path, self.nature, self.is_late());
         let (orders, told) = mpsc::channel(COMMANDS);
         let poke = move |cmd| {
             let _ = orders.try_send(cmd);
         };
-        if matches!(self.fault, Some(Fault::Late(_))) {
-            // It may be gone with its start, whose time is limited.
-            entry.warned();
-        }
         self.ledger.reach(&self.path, Box::new(poke));
         (entry, told)
     }
@@ -219,11 +219,7 @@ impl Actor for Worker {
         job: Job,
     ) -> Result<State, ActorProcessingErr> {
         job.suffer().await?;
-        let entry = job.ledger.enter(&job.path, job.nature);
-        if matches!(job.fault, Some(Fault::Late(_))) {
-            // It may be gone with its start, whose time is limited.
-            entry.warned();
-        }
+        let entry = job.ledger.enter(&job.path, job.nature, job.is_late());
         let actor = myself.clone();
         let poke = move |cmd| {
             let _ = actor.cast(cmd);
