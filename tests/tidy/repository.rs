@@ -89,8 +89,9 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// `None` for a file that was deleted but not yet from git's index, and for one that isn't text.
+/// A binary file has a path too, though no text.
 fn read(root: &Path, path: &str) -> Option<File> {
-    let text = fs::read_to_string(root.join(path)).ok()?;
+    let text = String::from_utf8(fs::read(root.join(path)).ok()?).unwrap_or_default();
     Some(File { path: path.to_owned(), text })
 }
 
