@@ -7,6 +7,7 @@
 //! **Invariant:** no handler awaits; a start that is not done at once goes on in a task that the
 //! supervisor owns, so that a kill is obeyed at any time.
 
+mod held;
 mod state;
 
 use std::any::Any;

@@ -11,8 +11,9 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::held::{Held, Start};
 use super::{AnyValue, Arguments, Msg, Recipe, ReplyTo, StartTimeout, flatten};
-use crate::child::{Child, ChildHandle, ExitCell, ExitGuard, Home, Leash, Presence};
+use crate::child::{Child, ChildHandle, ExitCell, ExitGuard, Home, Presence};
 use crate::exit::ExitReason;
 use crate::link::{Above, Link};
 use crate::machine::{
@@ -36,6 +37,8 @@ pub(crate) struct State<M: Machine> {
     value: Option<AnyValue>,
     /// Runs that were killed, given up, and have not ended.
     zombies: HashSet<(ChildKey, u32)>,
+    /// Children whose entries the board still shows as they were.
+    changed: Vec<ChildKey>,
     /// Answers that are given when the board shows what they tell of.
     answers: Vec<Answer>,
     /// Starts that were done at once, since the last message.
@@ -50,30 +53,6 @@ pub(crate) struct State<M: Machine> {
 const STARTS_AT_ONCE: u32 = 32;
 
 type Answer = (ReplyTo, Result<(Done, Option<AnyValue>), ChildError>);
-
-struct Held {
-    run: u32,
-    handle: Leash,
-}
-
-/// A start that is under way.
-struct Start {
-    key: ChildKey,
-    run: u32,
-    cell: Arc<ExitCell>,
-    /// Where it goes on, or what ends the wait for what it left behind.
-    task: Option<AbortHandle>,
-    /// It failed, but what it had started already has not ended.
-    failed: Option<Outcome>,
-}
-
-impl Drop for Start {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
-    }
-}
 
 impl<M: Machine<Reply = ReplyTo>> State<M> {
     pub(super) fn new(myself: ActorRef<Msg<M>>, arguments: Arguments<M>) -> Self {
@@ -96,6 +75,7 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
             booted: None,
             value: None,
             zombies: HashSet::new(),
+            changed: Vec::new(),
             answers: Vec::new(),
             at_once: 0,
             over: false,
@@ -139,6 +119,7 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
         }
         self.value = None;
         self.set_timer();
+        self.show();
         self.above.board.count(self.machine.counts(), self.zombies.len());
         for (to, answer) in self.answers.drain(..) {
             // A caller that has given up is no reason to fail.
@@ -160,11 +141,13 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
             Effect::Kill(key) => self.with(key, ChildHandle::kill),
             Effect::Retry { key, run } => self.send(Msg::Retry { key, run }),
             Effect::Report(report) => self.report(&report),
-            Effect::Changed(key) if self.recipe.lists_children => {
-                self.above.board.set(key, self.machine.child(key));
+            Effect::Changed(key) => {
+                if self.recipe.lists_children && self.changed.last() != Some(&key) {
+                    self.changed.push(key);
+                }
             }
-            Effect::Changed(_) => {}
             Effect::Reconfigured { flags, order } => {
+                self.show();
                 self.kill_grace = flags.kill_grace;
                 self.above.board.arrange(flags.strategy.as_str(), &order);
             }
@@ -184,7 +167,16 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
         }
     }
 
+    /// Brings the board up to date.
+    fn show(&mut self) {
+        for key in self.changed.drain(..) {
+            self.above.board.set(key, self.machine.child(key));
+        }
+    }
+
     fn start(&mut self, key: ChildKey, run: u32) {
+        // A supervisor attaches itself to its line while it starts.
+        self.show();
         let info = self.machine.child(key);
         let Some(id) = info.map(|info| info.id) else {
             return;
