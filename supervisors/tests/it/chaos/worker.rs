@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -50,7 +51,10 @@ async fn make(job: Job, link: Link) -> Result<Child<()>, ExitReason> {
         }),
         Make::Own => Ok(own(link, entry, orders, stop)),
         Make::Task | Make::Actor => {
-            link.task(async move { live(&entry, orders, stop, std::future::pending()).await })
+            let entry = Arc::new(entry);
+            let lent = entry.clone();
+            let life = async move { live(&lent, orders, stop, std::future::pending()).await };
+            link.task(Holding { life: Box::pin(life), _entry: entry })
         }
     }
 }
@@ -154,6 +158,20 @@ async fn obey(entry: &Entry, cmd: Cmd) -> Option<ExitReason> {
         }
         // Only actors can.
         Cmd::KillMyself | Cmd::KillSupervisor => None,
+    }
+}
+
+/// A future that keeps its state when it is done, unlike an async block: it has to be dropped.
+struct Holding<F> {
+    life: Pin<Box<F>>,
+    _entry: Arc<Entry>,
+}
+
+impl<F: Future> Future for Holding<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.life.as_mut().poll(context)
     }
 }
 
