@@ -9,6 +9,7 @@ use crate::machine::{ChildKey, Outcome};
 
 /// A child's handle, and which of its incarnations it is.
 pub(super) struct Held {
+    pub(super) key: ChildKey,
     pub(super) run: u32,
     pub(super) handle: Leash,
 }

@@ -255,7 +255,7 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
             Ok(Child { running: Some((handle, value)) }) => {
                 // One that has ended already has no use for its handle, nor for its slot.
                 if !start.cell.has_ended() {
-                    self.hold(key, Held { run, handle });
+                    self.hold(Held { key, run, handle });
                 }
                 self.value = Some(value);
                 Outcome::Running
@@ -282,7 +282,8 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
         Some(Input::Started { key, run, outcome })
     }
 
-    fn hold(&mut self, key: ChildKey, held: Held) {
+    fn hold(&mut self, held: Held) {
+        let key = held.key;
         if self.handles.len() <= key.slot() {
             self.handles.resize_with(key.slot() + 1, || None);
         }
@@ -295,13 +296,15 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
         let Some(place) = self.handles.get_mut(key.slot()) else {
             return;
         };
-        if place.as_ref().is_some_and(|held| held.run == run) {
+        if place.as_ref().is_some_and(|held| held.key == key && held.run == run) {
             *place = None;
         }
     }
 
     fn with(&self, key: ChildKey, act: impl FnOnce(&dyn ChildHandle)) {
-        if let Some(Some(held)) = self.handles.get(key.slot()) {
+        if let Some(Some(held)) = self.handles.get(key.slot())
+            && held.key == key
+        {
             act(&held.handle);
         }
     }

@@ -190,6 +190,40 @@ async fn a_child_that_can_not_be_killed_is_let_go_and_counted_until_it_ends() {
     assert_eq!(root.count_children().await.unwrap().active, 2);
 }
 
+/// The place of a zombie in its supervisor's table is free, and its late end is not taken for that
+/// of the child that has the place now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zombie_s_end_is_not_its_successor_s() {
+    let (stuck, begun) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+    let (looped, entered) = (stuck.clone(), begun.clone());
+    let root = DynamicSupervisor::new("x", move |spins: bool, link: Link| {
+        let (looped, entered) = (looped.clone(), entered.clone());
+        async move {
+            link.task(async move {
+                while spins && looped.load(SeqCst) {
+                    entered.store(true, SeqCst);
+                    std::hint::spin_loop();
+                }
+                for_ever().await;
+            })
+        }
+    });
+    let root = root.shutdown(Shutdown::BrutalKill).kill_grace(ms(20)).start().await.unwrap();
+    let zombie = root.start_child(true).await.unwrap().key().unwrap();
+    until(async || begun.load(SeqCst)).await;
+    root.terminate_child(zombie).await.unwrap();
+    assert_eq!(root.tree().zombies, 1);
+    let next = root.start_child(false).await.unwrap().key().unwrap();
+    stuck.store(false, SeqCst);
+    until(async || root.tree().zombies == 0).await;
+    // A kill that hit the wrong one would be told by now, or by the second of these.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        assert_eq!(root.count_children().await.unwrap().active, 1);
+    }
+    assert_eq!(root.which_child(next).await.unwrap().state, ChildState::Running);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_start_has_its_time_and_the_tree_can_be_looked_at_meanwhile() {
     let root = Supervisor::new(Strategy::OneForOne).name("app").start().await.unwrap();
