@@ -159,6 +159,9 @@ impl<M: Machine<Reply = ReplyTo>> State<M> {
                 self.answers.push((to, outcome.map(|done| (done, value))));
             }
             Effect::Booted(outcome) => {
+                // Who is told finds it on the board.
+                self.show();
+                self.above.board.count(self.machine.counts(), self.zombies.len());
                 if let Some(reply) = self.booted.take() {
                     let _ = reply.send(outcome);
                 }

@@ -11,6 +11,7 @@
 )]
 
 mod basics;
+mod beyond;
 mod chaos;
 mod features;
 mod hostile;
