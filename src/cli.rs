@@ -76,7 +76,7 @@ impl Configured {
 }
 
 fn start(config: Config) -> ExitCode {
-    telemetry::log::install(&config.log, config.node.env == Environment::Production);
+    let _flush = telemetry::log::install(&config.log, config.node.env == Environment::Production);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime {
         Ok(runtime) => runtime.block_on(serve(config)),

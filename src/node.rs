@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use supervisors::{ExitReason, Root, StartError, SupervisorRef};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
 use crate::config::Config;
@@ -204,6 +206,7 @@ impl Node {
         if timeout(drain, finished).await.is_err() {
             tracing::warn!(in_flight = parts.admission.in_flight(), "the drain took too long");
         }
+        parts.stopping.cancel();
         let stopped = timeout(STOP_GRACE, self.root.stop(ExitReason::Shutdown)).await;
         // What the stopping tree answered in the end still has to be carried away.
         let _ = timeout(LAST_ANSWERS, self.public.connections.closed()).await;
@@ -229,6 +232,7 @@ fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
     let sessions = Sessions {
         table: Table::new(config.sessions.max),
         supervisor: slots.sessions.clone(),
+        starts: TaskTracker::new(),
         config: config.sessions,
         request_timeout,
         metrics: metrics.clone(),
@@ -242,6 +246,7 @@ fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
         admission: Admission::new(&config.requests, metrics.in_flight.clone()),
         metrics,
         health,
+        stopping: CancellationToken::new(),
         server: ServerInfo { name: "erlmcp".to_owned(), version },
         node_name: config.node.name,
         started: Instant::now(),

@@ -107,11 +107,26 @@ fn layer(variables: BTreeMap<String, String>) -> config::Environment {
     LISTS.iter().fold(environment, |environment, key| environment.with_list_parse_key(key))
 }
 
-/// The keys that a section has.
-fn keys_of(section: &str) -> Vec<String> {
-    let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
-    let keys = defaults.get(section).and_then(|section| section.as_object());
-    keys.into_iter().flat_map(|keys| keys.keys().cloned()).collect()
+/// The keys that a section has, with their defaults.
+fn keys_of(section: &str) -> serde_json::Map<String, serde_json::Value> {
+    let mut defaults = serde_json::to_value(Config::default()).unwrap_or_default();
+    match defaults.get_mut(section).map(serde_json::Value::take) {
+        Some(serde_json::Value::Object(keys)) => keys,
+        _ => serde_json::Map::new(),
+    }
+}
+
+/// Why a value isn't of its default's kind. The `config` crate itself takes `true` for 1, 1.5 for
+/// 2 and "yes" for true.
+fn odd(default: &serde_json::Value, given: &ValueKind) -> Option<&'static str> {
+    use ValueKind::{Boolean, I64, I128, U64, U128};
+    match default {
+        serde_json::Value::Number(_) if !matches!(given, I64(_) | I128(_) | U64(_) | U128(_)) => {
+            Some("must be a whole number")
+        }
+        serde_json::Value::Bool(_) if !matches!(given, Boolean(_)) => Some("must be true or false"),
+        _ => None,
+    }
 }
 
 fn check<S: DeserializeOwned>(section: Map<String, Value>) -> Result<(), config::ConfigError> {
@@ -139,9 +154,15 @@ fn misread_section(name: &str, section: &Map<String, Value>, check: Check) -> Ve
     let (known, mut problems) = (keys_of(name), Vec::new());
     for (key, value) in sorted(section) {
         let path = format!("{name}.{key}");
-        if !known.contains(key) {
-            let what = format!("unknown key; [{name}] has {}", known.join(", "));
-            problems.push(Problem::new(path, what));
+        let Some(default) = known.get(key) else {
+            let all: Vec<_> = known.keys().map(String::as_str).collect();
+            problems
+                .push(Problem::new(path, format!("unknown key; [{name}] has {}", all.join(", "))));
+            continue;
+        };
+        if let Some(what) = odd(default, &value.kind) {
+            let origin = value.origin().map(|origin| format!(" (from {origin})"));
+            problems.push(Problem::new(path, format!("{what}{}", origin.unwrap_or_default())));
             continue;
         }
         if let Err(error) = check(Map::from_iter([(key.clone(), value.clone())])) {

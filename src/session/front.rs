@@ -8,6 +8,7 @@ use ractor::{ActorRef, MessagingErr};
 use supervisors::{ChildError, DynamicRef, DynamicSupervisor, Link, Restart, Slot, Started};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::TaskTracker;
 
 use super::Config;
 use super::actor::{self, Msg, Session, SessionRequest};
@@ -50,6 +51,8 @@ pub struct Sessions {
     pub table: Table,
     /// Their supervisor.
     pub supervisor: Slot<SessionSupervisor>,
+    /// Revivals under way; each ends within `sessions.restart_wait_ms`.
+    pub starts: TaskTracker,
     /// Limits.
     pub config: Config,
     /// How long one request may take.
@@ -175,8 +178,17 @@ impl Sessions {
         let supervisor = self.supervisor.wait().await;
         if let Err(ChildError::NotFound) = supervisor.which_child(key).await {
             // Of several requests that find it dead, the one that takes the key starts it.
-            if record.set_child(None).is_some() && self.start(record).await.is_none() {
-                record.set_child(Some(key));
+            if record.set_child(None).is_some() {
+                // A task, because whoever asks may go away: without its key, a session that dies
+                // again would never come back.
+                let (sessions, record) = (self.clone(), Arc::clone(record));
+                let starting = self.starts.spawn(async move {
+                    let limit = sessions.config.restart_wait();
+                    if !matches!(timeout(limit, sessions.start(&record)).await, Ok(Some(()))) {
+                        record.set_child(Some(key));
+                    }
+                });
+                let _ = starting.await;
             }
         }
     }

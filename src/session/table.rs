@@ -16,6 +16,10 @@ use crate::catalogue::Scope;
 use crate::protocol::Revision;
 use crate::protocol::handshake::{ClientInfo, Initialize};
 
+/// How long a client may take to use its new session at all: probes and crashed clients never do,
+/// and must not fill the table for a day.
+const UNUSED: Duration = Duration::from_secs(60);
+
 /// A session's id: unguessable, 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SessionId(Arc<str>);
@@ -57,6 +61,8 @@ pub struct Record {
     /// Milliseconds between the table's birth and the last sign of the client.
     last_seen_ms: AtomicU64,
     ended: AtomicBool,
+    /// Whether the client ever came back with its id.
+    used: AtomicBool,
 }
 
 impl Record {
@@ -121,6 +127,7 @@ impl Table {
             generation: AtomicU64::new(0),
             last_seen_ms: AtomicU64::new(self.now_ms()),
             ended: AtomicBool::new(false),
+            used: AtomicBool::new(false),
         });
         let mut records = self.0.records.write().unwrap_or_else(PoisonError::into_inner);
         if records.len() >= self.0.max {
@@ -134,6 +141,7 @@ impl Table {
     pub fn find(&self, id: &str, scope: &Scope) -> Option<Arc<Record>> {
         let records = self.0.records.read().unwrap_or_else(PoisonError::into_inner);
         let record = records.get(&SessionId(id.into())).filter(|record| record.scope == *scope)?;
+        record.used.store(true, Ordering::Relaxed);
         self.touch(record);
         Some(Arc::clone(record))
     }
@@ -152,11 +160,13 @@ impl Table {
 
     /// The sessions without a sign of life for `limit`.
     pub fn idle(&self, limit: Duration) -> Vec<Arc<Record>> {
-        let Some(before) = self.now_ms().checked_sub(millis(limit)) else {
-            return Vec::new();
-        };
+        let (now, limit) = (self.now_ms(), millis(limit));
+        let unused = limit.min(millis(UNUSED));
         let records = self.0.records.read().unwrap_or_else(PoisonError::into_inner);
-        let idle = |r: &&Arc<Record>| r.last_seen_ms.load(Ordering::Relaxed) <= before;
+        let idle = |r: &&Arc<Record>| {
+            let limit = if r.used.load(Ordering::Relaxed) { limit } else { unused };
+            now.saturating_sub(r.last_seen_ms.load(Ordering::Relaxed)) >= limit
+        };
         records.values().filter(idle).cloned().collect()
     }
 

@@ -29,7 +29,7 @@ impl Observation {
         Self {
             metrics: metrics.clone(),
             started: Instant::now(),
-            id: id.to_string().chars().take(ID_CHARS).collect(),
+            id: id.to_string().chars().take(ID_CHARS).map(printable).collect(),
             method: Method::label(method),
             tool: "".into(),
             revision,
@@ -75,6 +75,11 @@ impl Observation {
             "request"
         );
     }
+}
+
+/// A line break in an id would forge lines of the text log.
+fn printable(character: char) -> char {
+    if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }
 }
 
 impl Drop for Observation {

@@ -55,10 +55,19 @@ async fn while_it_drains(node: &TestNode) {
 async fn what_outlasts_the_drain_gets_an_answer_all_the_same() {
     let node = TestNode::start().await;
     let session = node.session().await;
-    let call = tokio::spawn(async move { session.call(1, "test__hold", json!({})).await });
+    let legacy = tokio::spawn(async move { session.call(1, "test__hold", json!({})).await });
+    let url = format!("{}/mcp", node.url);
+    let modern = tokio::spawn(async move {
+        let body = modern(2, "tools/call", json!({ "name": "test__hold", "arguments": {} }));
+        let headers = modern_headers("tools/call", "test__hold");
+        send(&client(), Method::POST, &url, &headers, &body).await
+    });
+    node.held.started().await;
     node.held.started().await;
     let stopped = within(node.node.stop(Duration::from_millis(100))).await;
     assert_eq!(stopped, ExitReason::Shutdown);
-    let answer = call.await.unwrap();
-    assert_eq!((answer.status, answer.code()), (StatusCode::SERVICE_UNAVAILABLE, -31005));
+    for call in [legacy, modern] {
+        let answer = call.await.unwrap();
+        assert_eq!((answer.status, answer.code()), (StatusCode::SERVICE_UNAVAILABLE, -31005));
+    }
 }

@@ -1,9 +1,13 @@
 //! Parts are killed while fifty clients call: who was not touched notices nothing.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 
+use erlmcp::admission::Admission;
 use erlmcp::catalogue::Scope;
+use erlmcp::protocol::Notification;
 use ractor::ActorCell;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -202,5 +206,38 @@ async fn sessions_outlive_even_their_supervisor() {
     let answer = within(waiting).await.unwrap();
     assert_eq!(answer.code(), 0, "{answer:?}");
     assert_eq!(session.call(2, "demo__echo", json!({ "text": "x" })).await.code(), 0);
+    node.stop().await;
+}
+
+/// A session is revived by the request that finds it dead. If that one goes away in the middle, the
+/// session is revived all the same, and can be revived again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revival_outlives_whoever_asked_for_it() {
+    let node = TestNode::start().await;
+    let sessions = node.node.sessions();
+    let admission = Admission::new(&Default::default(), Default::default());
+    for polls in 1..8 {
+        let session = node.session().await;
+        let record = sessions.table.find(&session.id, &Scope::Federated).unwrap();
+        for _ in 0..2 {
+            let root = node.node.root();
+            root.terminate_child("sessions").await.unwrap();
+            root.restart_child("sessions").await.unwrap();
+            let method = "notifications/initialized".to_owned();
+            let place = admission.admit().unwrap();
+            let told = sessions.notify(&record, Notification { method, params: None }, place);
+            let mut told = Box::pin(told);
+            let mut left = polls;
+            std::future::poll_fn(|context| {
+                left -= 1;
+                let pending = told.as_mut().poll(context).is_pending();
+                if pending && left > 0 { Poll::Pending } else { Poll::Ready(()) }
+            })
+            .await;
+            drop(told);
+            let answer = session.call("x", "demo__echo", json!({ "text": "x" })).await;
+            assert_eq!(answer.code(), 0, "dropped after {polls} polls: {answer:?}");
+        }
+    }
     node.stop().await;
 }

@@ -1,7 +1,7 @@
 //! What goes back over HTTP: a status, and one JSON-RPC message as JSON or as an event.
 
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
 use http::{Response as HttpResponse, StatusCode};
 use warp::Reply;
@@ -83,9 +83,6 @@ impl Answer {
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
         }
         response
     }

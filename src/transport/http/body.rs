@@ -20,6 +20,9 @@ pub enum BodyError {
     Broken,
 }
 
+/// A header alone must not make us reserve more than this.
+const FIRST_RESERVE: usize = 64 * 1024;
+
 /// Reads a body whole. `announced` is its `Content-Length`, where it has one.
 ///
 /// # Errors
@@ -39,7 +42,7 @@ where
     }
     let reading = async {
         let mut chunks = pin!(chunks);
-        let mut body = Vec::with_capacity(announced.unwrap_or(0).min(limit));
+        let mut body = Vec::with_capacity(announced.unwrap_or(0).min(limit).min(FIRST_RESERVE));
         while let Some(chunk) = chunks.next().await {
             let mut chunk = chunk.map_err(|_| BodyError::Broken)?;
             while chunk.has_remaining() {

@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Request;
@@ -16,8 +15,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::activity::{Activity, Sent};
 use super::responder::Responder;
 
+/// How long a connection that was just accepted may take to ask when the node drains.
+const FIRST_WORD: Duration = Duration::from_millis(500);
 /// Requests that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 128;
 
@@ -51,6 +53,11 @@ impl Connections {
             // The semaphore is never closed.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Room, where there is some now.
+    pub fn try_room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
     /// Serves a connection in a task of its own.
@@ -90,15 +97,24 @@ impl Connections {
         let mut builder = Builder::new(Owned(self.clone()));
         builder.http1().timer(TokioTimer::new()).header_read_timeout(self.header_timeout);
         builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
-        let asked = AtomicBool::new(false);
+        let activity = Activity::default();
         let respond = service_fn(|request: Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
-            responder.respond(request)
+            let (answering, responded) = (activity.begin(), responder.respond(request));
+            let activity = activity.clone();
+            async move {
+                let response = responded.await;
+                drop(answering);
+                response.map(|response| response.map(|body| Sent::new(body, activity)))
+            }
         });
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond));
-        // Until the protocol is known, no timer of hyper's runs.
-        let mut first = pin!(tokio::time::sleep(self.header_timeout));
-        let (mut waiting, mut open) = (true, true);
+        let mut closing = pin!(async {
+            self.closing.cancelled().await;
+            // What was accepted a moment ago may have sent its request already.
+            let _ = tokio::time::timeout(FIRST_WORD, activity.asked()).await;
+        });
+        let mut idle = pin!(activity.idle(self.header_timeout));
+        let mut open = true;
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
@@ -108,16 +124,12 @@ impl Connections {
                     return;
                 }
                 () = self.aborted.cancelled() => return,
-                () = self.closing.cancelled(), if open => {
+                () = closing.as_mut(), if open => {
                     open = false;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = first.as_mut(), if waiting => {
-                    waiting = false;
-                    if !asked.load(Ordering::Relaxed) {
-                        return;
-                    }
-                }
+                // Nothing asked, nothing being worked on, and no byte of an answer taken.
+                () = idle.as_mut() => return,
             }
         }
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Config;
 use super::answer::Answer;
 use crate::admission::Admission;
@@ -31,6 +33,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// How the node is.
     pub health: Health,
+    /// Cancelled when the drain is over: what still runs is answered now.
+    pub stopping: CancellationToken,
     /// Who answers.
     pub server: ServerInfo,
     /// The node's name, as the probes tell it.

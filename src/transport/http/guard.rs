@@ -3,7 +3,7 @@
 //! A page in a browser on this machine can send requests to loopback, and by DNS rebinding it can
 //! even read the answers. Both names tell such requests apart.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The rules of one listener.
 #[derive(Debug, Clone)]
@@ -64,7 +64,8 @@ impl Guard {
 }
 
 fn is_loopback(name: &str) -> bool {
-    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    name == "localhost" || bare.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 /// The host without its port; the colons of an IPv6 address stand in brackets.

@@ -91,6 +91,9 @@ pub async fn asked(
             parts.sessions.request(&record, request.id.clone(), call, place).await
         }
     };
+    if matches!(&outcome, Err(error) if error.code == Code::Overloaded) {
+        parts.metrics.reject("requests.max_in_flight_per_session");
+    }
     seen.finish(&outcome);
     match outcome {
         Err(error) if initializes => {

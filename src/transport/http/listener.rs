@@ -7,6 +7,7 @@
 use std::io;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -87,13 +88,25 @@ async fn accept(listener: &TcpListener, config: &Config) -> io::Result<()> {
             (listener.accept().await, room)
         });
         match accepted.await {
-            None => return Ok(()),
+            None => {
+                take_backlog(listener, config);
+                return Ok(());
+            }
             // No await between accepting and handing on: an abort can't lose the connection.
             Some((Ok((stream, _)), room)) => {
                 config.connections.serve(stream, config.responder.clone(), room);
             }
             Some((Err(error), _)) => pause(error).await?,
         }
+    }
+}
+
+/// Serves whom the kernel accepted before the socket closed: they may have sent their request.
+fn take_backlog(listener: &TcpListener, config: &Config) {
+    while let Some(room) = config.connections.try_room()
+        && let Some(Ok((stream, _))) = listener.accept().now_or_never()
+    {
+        config.connections.serve(stream, config.responder.clone(), room);
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/mcp` and `/mcp/SERVER`: one message in, at most one out.
 
 use futures_util::Stream;
-use http::header::{CONTENT_LENGTH, HeaderMap};
+use http::header::{ALLOW, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::{Method as HttpMethod, StatusCode};
 use warp::Buf;
 use warp::reply::Response;
@@ -48,7 +48,12 @@ where
             Answer::refuse(StatusCode::METHOD_NOT_ALLOWED, None, error)
         }
     };
-    answer.into_response(form)
+    let refused = answer.status == StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = answer.into_response(form);
+    if refused {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
+    }
+    response
 }
 
 async fn post<S, B>(
@@ -67,10 +72,13 @@ where
         return overloaded(endpoint);
     };
     let http = &endpoint.0.http;
-    let read = body::read(chunks, announced, http.body_limit_bytes, http.body_timeout()).await;
+    let reading = body::read(chunks, announced, http.body_limit_bytes, http.body_timeout());
+    let Some(read) = endpoint.0.stopping.run_until_cancelled(reading).await else {
+        return Answer::refuse(StatusCode::SERVICE_UNAVAILABLE, None, stopped());
+    };
     let body = match read {
         Ok(body) => body,
-        Err(error) => return unread(error, http.body_limit_bytes),
+        Err(error) => return unread(endpoint, error),
     };
     match decode(&body, Limits::default()) {
         Err(error) => Answer::refuse(StatusCode::BAD_REQUEST, error.id, error.error),
@@ -148,7 +156,8 @@ async fn stateless(
         Err(error) => Err(error),
         Ok(call) => {
             note_tool(endpoint, scope, &call, &mut seen);
-            parts.work.perform(scope, revision, call).await
+            let work = parts.work.perform(scope, revision, call);
+            parts.stopping.run_until_cancelled(work).await.unwrap_or_else(|| Err(stopped()))
         }
     };
     drop(place);
@@ -164,13 +173,23 @@ pub(super) fn note_tool(endpoint: &Endpoint, scope: &Scope, call: &Call, seen: &
     }
 }
 
+fn stopped() -> RpcError {
+    RpcError::new(Code::ShuttingDown, "The node stopped before it was done")
+}
+
 fn overloaded(endpoint: &Endpoint) -> Answer {
     endpoint.0.metrics.reject("requests.max_in_flight");
     let error = RpcError::overloaded("requests.max_in_flight");
     Answer::refuse(StatusCode::SERVICE_UNAVAILABLE, None, error)
 }
 
-fn unread(error: BodyError, limit: usize) -> Answer {
+fn unread(endpoint: &Endpoint, error: BodyError) -> Answer {
+    let limit = endpoint.0.http.body_limit_bytes;
+    match error {
+        BodyError::TooLarge => endpoint.0.metrics.reject("http.body_limit_bytes"),
+        BodyError::TooSlow => endpoint.0.metrics.reject("http.body_timeout_ms"),
+        BodyError::Broken => {}
+    }
     let (status, message) = match error {
         BodyError::TooLarge => {
             (StatusCode::PAYLOAD_TOO_LARGE, format!("The body is larger than {limit} bytes"))

@@ -1,5 +1,6 @@
 //! Streamable HTTP: our own accept loop, warp's filters for the routes.
 
+pub mod activity;
 pub mod answer;
 pub mod body;
 pub mod connections;

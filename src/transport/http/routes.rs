@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use http::StatusCode;
+use http::header::{ALLOW, HeaderValue};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
@@ -24,7 +25,7 @@ pub fn public(endpoint: &Endpoint) -> Routes {
         .and(warp::body::stream())
         .and(with(endpoint))
         .then(mcp::respond);
-    let ping = warp::path!("ping").and(warp::get()).map(probes::ping);
+    let ping = warp::path!("ping").and(read()).map(probes::ping);
     mcp.or(ping).unify().or(probe_routes(endpoint)).unify().recover(refuse).unify().boxed()
 }
 
@@ -53,8 +54,13 @@ fn scope() -> impl Filter<Extract = (Scope,), Error = Rejection> + Clone {
     all.or(one).unify()
 }
 
+/// GET, and HEAD, by which some load balancers probe; hyper leaves the body out.
+fn read() -> impl Filter<Extract = (), Error = Rejection> + Clone {
+    warp::get().or(warp::head()).unify()
+}
+
 fn probe_routes(endpoint: &Endpoint) -> BoxedFilter<(Response,)> {
-    let get = |path: &'static str| warp::path(path).and(warp::path::end()).and(warp::get());
+    let get = |path: &'static str| warp::path(path).and(warp::path::end()).and(read());
     let health = get("health").and(with(endpoint)).map(|e: Endpoint| probes::health(&e));
     let live = get("livez").map(probes::live);
     let ready = get("readyz").and(with(endpoint)).map(|e: Endpoint| probes::ready(&e));
@@ -77,7 +83,11 @@ async fn refuse(rejection: Rejection) -> Result<Response, Infallible> {
         (StatusCode::METHOD_NOT_ALLOWED, "This method isn't served here")
     };
     let error = RpcError::new(Code::InvalidRequest, why);
-    Ok(Answer::refuse(status, None, error).into_response(Form::Json))
+    let mut response = Answer::refuse(status, None, error).into_response(Form::Json);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    Ok(response)
 }
 
 #[cfg(test)]
