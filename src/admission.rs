@@ -16,9 +16,10 @@ pub struct Config {
     /// How long a request may take. Most clients give up at 60 seconds; work that nobody waits
     /// for is waste.
     pub timeout_ms: u64,
-    /// Requests in the node at once: each holds its body and a task, so this bounds memory.
+    /// Requests that are read or worked on at once: each holds its body and a task. An answer that
+    /// its client has not taken yet doesn't count.
     pub max_in_flight: u32,
-    /// Requests of one session at once: one client can't use up the node.
+    /// Requests of one session at once, so that no session can use up the node.
     pub max_in_flight_per_session: usize,
 }
 

@@ -19,10 +19,10 @@ pub mod registry;
 
 pub mod provider;
 
-pub mod catalogue;
-
 pub mod admission;
 
 pub mod telemetry;
+
+pub mod catalogue;
 
 pub mod protocol;

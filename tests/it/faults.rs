@@ -8,6 +8,7 @@ use std::task::Poll;
 use erlmcp::admission::Admission;
 use erlmcp::catalogue::Scope;
 use erlmcp::protocol::Notification;
+use erlmcp::tree::Slots;
 use ractor::ActorCell;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -156,14 +157,13 @@ async fn a_killed_session_fails_its_own_requests_once_and_goes_on() {
     node.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_registry_is_noticed_by_nobody() {
+/// Kills a part on which no request depends: no call fails, not even those in flight.
+async fn nobody_notices(find: impl Fn(&Slots) -> Option<ActorCell>) {
     let node = TestNode::start().await;
     let callers = Callers::start(&node).await;
     callers.go_on().await;
     let held = hold(&node, &callers.sessions[1], 5).await;
-    let slot = &node.node.slots().registry;
-    kill(|| slot.get().map(|actor| actor.get_cell())).await;
+    kill(|| find(node.node.slots())).await;
     callers.go_on().await;
     node.held.release.add_permits(5);
     for answer in within(held.join_all()).await {
@@ -175,21 +175,13 @@ async fn a_killed_registry_is_noticed_by_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_killed_registry_is_noticed_by_nobody() {
+    nobody_notices(|slots| slots.registry.get().map(|actor| actor.get_cell())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_listener_breaks_no_connection_and_loses_none() {
-    let node = TestNode::start().await;
-    let callers = Callers::start(&node).await;
-    callers.go_on().await;
-    let held = hold(&node, &callers.sessions[1], 5).await;
-    let slot = &node.node.slots().http;
-    kill(|| slot.get().map(|actor| actor.get_cell())).await;
-    callers.go_on().await;
-    node.held.release.add_permits(5);
-    for answer in within(held.join_all()).await {
-        assert_eq!(answer.code(), 0, "{answer:?}");
-    }
-    let failed = callers.failed().await;
-    assert!(failed.is_empty(), "{failed:?}");
-    node.stop().await;
+    nobody_notices(|slots| slots.http.get().map(|actor| actor.get_cell())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

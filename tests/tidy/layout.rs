@@ -31,7 +31,6 @@ const TOP_LEVEL: &[&str] = &[
     // What tools read.
     ".dockerignore",
     ".editorconfig",
-    ".gitattributes",
     ".gitignore",
     "clippy.toml",
     "deny.toml",
