@@ -13,8 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::protocol::meta::ServerInfo;
-use crate::provider::demo;
-use crate::provider::native::NativeServer;
+use crate::provider::{Hosted, demo};
 use crate::registry::{self, Published};
 use crate::session::{self, Sessions, Table, Work};
 use crate::telemetry::supervision::RestartCounter;
@@ -115,17 +114,17 @@ impl Node {
     /// # Errors
     /// Where a socket or the tree fails.
     pub async fn start(config: Config, listeners: Listeners) -> Result<Self, NodeError> {
-        Self::start_with(config, listeners, vec![demo::server()]).await
+        Self::start_with(config, listeners, vec![Arc::new(demo::server())]).await
     }
 
-    /// Starts a node with these native servers.
+    /// Starts a node with these servers in its process.
     ///
     /// # Errors
     /// Where a socket or the tree fails.
     pub async fn start_with(
         config: Config,
         listeners: Listeners,
-        natives: Vec<NativeServer>,
+        hosted: Vec<Arc<dyn Hosted>>,
     ) -> Result<Self, NodeError> {
         let (slots, published) = (Slots::default(), Published::default());
         let delay = config.shutdown.delay();
@@ -139,10 +138,9 @@ impl Node {
             let guard = Guard::new(address, &http.allowed_hosts, &http.allowed_origins);
             front.listener(Responder::new(routes, guard, parts.metrics.clone()))
         };
-        let natives = natives.into_iter().map(Arc::new).collect();
         let root = tree(tree::Parts {
             slots: slots.clone(),
-            registry: registry::Config { published, natives },
+            registry: registry::Config { published, hosted },
             session: session::actor::Config { work: parts.work.clone(), max_in_flight },
             sessions: parts.sessions.clone(),
             http: responder(routes::public(&endpoint), &public, &parts.http),

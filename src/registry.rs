@@ -1,41 +1,46 @@
 //! The registry: the sole writer of the catalogue.
 //!
-//! *Owns* what each server announced. *Receives* announcements and withdrawals. *Sends* nothing:
-//! it publishes a new snapshot, which readers load without asking anybody. *Fails when* a
-//! definition can't be encoded. *Restarted by* the root; the snapshot lives above it, so readers
-//! notice nothing, and a new incarnation goes on from it.
+//! *Owns* what each server announced, and the tasks that listen to the hosted ones. *Receives*
+//! announcements and withdrawals. *Sends* nothing: it publishes a new snapshot, which readers load
+//! without asking anybody, and tells what changed to whoever listens. *Fails when* a definition
+//! can't be encoded. *Restarted by* the root; the snapshot lives above it, so readers notice
+//! nothing, and a new incarnation goes on from it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::catalogue::{Catalogue, ServerName, ToolDefinition};
-use crate::provider::Provider;
-use crate::provider::native::NativeServer;
+use crate::catalogue::{Catalogue, Offer, Scope, ServerName};
+use crate::protocol::Kind;
+use crate::provider::{Event, Hosted, Provider};
+
+/// How long a hosted server may take to say what it offers when the node starts.
+const FIRST_OFFER: Duration = Duration::from_secs(2);
+/// Changes that wait for who listens; who is further behind takes everything as changed.
+const WAITING_CHANGES: usize = 1_024;
 
 /// What one server brings.
 #[derive(Clone)]
 pub struct Announcement {
     /// Its name.
     pub server: ServerName,
-    /// Its tools.
-    pub tools: Vec<ToolDefinition>,
-    /// Who answers calls of them.
+    /// What it offers.
+    pub offer: Arc<Offer>,
+    /// Who answers for it.
     pub provider: Arc<dyn Provider>,
-}
-
-impl From<Arc<NativeServer>> for Announcement {
-    fn from(server: Arc<NativeServer>) -> Self {
-        Self { server: Arc::clone(server.name()), tools: server.definitions(), provider: server }
-    }
 }
 
 /// An immutable view of all servers.
 #[derive(Clone, Default)]
 pub struct Snapshot {
-    /// Which tools there are.
+    /// What there is.
     pub catalogue: Catalogue,
     servers: BTreeMap<ServerName, Announcement>,
 }
@@ -47,14 +52,52 @@ impl Snapshot {
     }
 }
 
-/// Where the snapshot is read; owned above the registry.
-#[derive(Clone, Default)]
-pub struct Published(Arc<ArcSwap<Snapshot>>);
+/// What changed at a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The server.
+    pub server: ServerName,
+    /// What changed there.
+    pub what: Event,
+}
+
+impl Change {
+    /// Whether an endpoint shows the server.
+    pub fn is_seen_by(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::Federated => true,
+            Scope::Server(server) => *server == self.server,
+        }
+    }
+}
+
+/// Where the snapshot is read and changes are told; owned above the registry.
+#[derive(Clone)]
+pub struct Published {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    changes: broadcast::Sender<Change>,
+}
+
+impl Default for Published {
+    fn default() -> Self {
+        Self { snapshot: Arc::default(), changes: broadcast::Sender::new(WAITING_CHANGES) }
+    }
+}
 
 impl Published {
     /// The snapshot of this moment.
     pub fn load(&self) -> Arc<Snapshot> {
-        self.0.load_full()
+        self.snapshot.load_full()
+    }
+
+    /// What will change from now on. Who falls behind has to take everything as changed.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    fn tell(&self, server: &ServerName, what: Event) {
+        // Nobody may listen; that is no fault.
+        let _ = self.changes.send(Change { server: Arc::clone(server), what });
     }
 }
 
@@ -64,12 +107,12 @@ pub struct Config {
     /// Where it publishes.
     pub published: Published,
     /// The servers that are part of the process.
-    pub natives: Vec<Arc<NativeServer>>,
+    pub hosted: Vec<Arc<dyn Hosted>>,
 }
 
 /// What the registry is told.
 pub enum Msg {
-    /// A server is there, or its tools changed.
+    /// A server is there, or what it offers changed.
     Announce(Announcement),
     /// A server is gone for good.
     Withdraw(ServerName),
@@ -78,10 +121,11 @@ pub enum Msg {
 /// The actor.
 pub struct Registry;
 
-/// The actor's state.
+/// The actor's state. Dropping it ends the tasks.
 pub struct RegistryState {
     published: Published,
     servers: BTreeMap<ServerName, Announcement>,
+    _listening: JoinSet<()>,
 }
 
 impl Actor for Registry {
@@ -91,16 +135,30 @@ impl Actor for Registry {
 
     async fn pre_start(
         &self,
-        _: ActorRef<Msg>,
+        myself: ActorRef<Msg>,
         config: Config,
     ) -> Result<RegistryState, ActorProcessingErr> {
-        let servers = config.published.load().servers.clone();
-        let mut state = RegistryState { published: config.published, servers };
-        for native in config.natives {
-            let announcement = Announcement::from(native);
-            state.servers.insert(Arc::clone(&announcement.server), announcement);
+        let Config { published, hosted } = config;
+        let servers = published.load().servers.clone();
+        let mut listening = JoinSet::new();
+        let mut first = Vec::new();
+        for server in hosted {
+            // Listening before asking: no change falls between the two.
+            let events = server.events();
+            match timeout(FIRST_OFFER, announcement(&server)).await {
+                Ok(announcement) => first.push(announcement),
+                Err(_elapsed) => {
+                    tracing::warn!(server = %server.name(), "a server is slow to say what it offers");
+                    let (myself, server) = (myself.clone(), Arc::clone(&server));
+                    listening.spawn(async move {
+                        let _ = myself.cast(Msg::Announce(announcement(&server).await));
+                    });
+                }
+            }
+            listening.spawn(listen(server, events, published.clone(), myself.clone()));
         }
-        state.publish()?;
+        let mut state = RegistryState { published, servers, _listening: listening };
+        state.announce(first)?;
         Ok(state)
     }
 
@@ -111,23 +169,74 @@ impl Actor for Registry {
         state: &mut RegistryState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Msg::Announce(announcement) => {
-                state.servers.insert(Arc::clone(&announcement.server), announcement);
-            }
-            Msg::Withdraw(server) => {
-                state.servers.remove(&server);
-            }
+            Msg::Announce(announcement) => state.announce([announcement])?,
+            Msg::Withdraw(server) => state.withdraw(&server)?,
         }
-        Ok(state.publish()?)
+        Ok(())
+    }
+}
+
+async fn announcement(server: &Arc<dyn Hosted>) -> Announcement {
+    let offer = Arc::new(server.offer().await);
+    Announcement { server: server.name(), offer, provider: Arc::clone(server) as Arc<dyn Provider> }
+}
+
+/// Takes what a hosted server tells, until it is gone.
+async fn listen(
+    server: Arc<dyn Hosted>,
+    mut events: broadcast::Receiver<Event>,
+    published: Published,
+    registry: ActorRef<Msg>,
+) {
+    loop {
+        match events.recv().await {
+            Ok(event @ Event::ResourceUpdated(_)) => published.tell(&server.name(), event),
+            // The announcement tells which lists changed.
+            Ok(Event::ListChanged(_)) | Err(RecvError::Lagged(_)) => {
+                if registry.cast(Msg::Announce(announcement(&server).await)).is_err() {
+                    return;
+                }
+            }
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 
 impl RegistryState {
-    fn publish(&self) -> serde_json::Result<()> {
-        let announced = self.servers.iter().map(|(name, a)| (name, a.tools.as_slice()));
+    fn announce(&mut self, all: impl IntoIterator<Item = Announcement>) -> serde_json::Result<()> {
+        let mut changed = Vec::new();
+        for announcement in all {
+            let server = Arc::clone(&announcement.server);
+            let new = Arc::clone(&announcement.offer);
+            let old = self.servers.insert(Arc::clone(&server), announcement);
+            changed.push((server, old.map(|old| old.offer), Some(new)));
+        }
+        self.publish(changed)
+    }
+
+    fn withdraw(&mut self, server: &ServerName) -> serde_json::Result<()> {
+        let old = self.servers.remove(server).map(|old| old.offer);
+        self.publish(vec![(Arc::clone(server), old, None)])
+    }
+
+    /// Publishes a snapshot, and tells which lists differ from the one before.
+    fn publish(
+        &self,
+        changed: Vec<(ServerName, Option<Arc<Offer>>, Option<Arc<Offer>>)>,
+    ) -> serde_json::Result<()> {
+        let announced = self.servers.iter().map(|(name, a)| (name, &*a.offer));
         let catalogue = Catalogue::build(announced)?;
         let snapshot = Snapshot { catalogue, servers: self.servers.clone() };
-        self.published.0.store(Arc::new(snapshot));
+        self.published.snapshot.store(Arc::new(snapshot));
+        for (server, old, new) in changed {
+            let list = |offer: &Option<Arc<Offer>>, kind| {
+                offer.as_ref().map(|offer| offer.list(kind).to_vec()).unwrap_or_default()
+            };
+            for kind in Kind::ALL.into_iter().filter(|kind| list(&old, *kind) != list(&new, *kind))
+            {
+                self.published.tell(&server, Event::ListChanged(kind));
+            }
+        }
         Ok(())
     }
 }

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use serde_json::value::RawValue;
 
-use crate::catalogue::{Catalogue, Page, Scope, ServerName};
-use crate::protocol::call::ToolCall;
+use crate::catalogue::{Catalogue, Page, Scope, ServerName, TaskSupport};
+use crate::protocol::call::{Completion, PromptCall, Reference, ToolCall};
 use crate::protocol::handshake::capabilities;
-use crate::protocol::{Call, Code, Era, ResultObject, Revision, RpcError};
+use crate::protocol::{Code, Era, Kind, Operation, ResultObject, Revision, RpcError};
 
-/// Tools on one page of a list: one page for nearly every node, and still a bounded answer.
+/// Entries on one page of a list: one page for nearly every node, and still a bounded answer.
 pub const PAGE_SIZE: usize = 500;
 
-/// How long a modern client may keep a list, in milliseconds: short, as nothing tells it yet that
-/// a list changed.
+/// How long a modern client may keep a list, in milliseconds: short, as not every client listens
+/// for changes.
 const LIST_TTL_MS: u64 = 5_000;
 
 /// Where a request goes.
@@ -24,65 +23,60 @@ pub enum Route {
     Answer(Result<ResultObject, RpcError>),
     /// To a provider.
     Provider {
-        /// The server that provides the tool.
+        /// The server that does it.
         server: ServerName,
-        /// The tool's name there.
-        tool: Arc<str>,
-        /// The arguments' text.
-        arguments: Option<Box<RawValue>>,
+        /// What it does, under its own names.
+        operation: Operation,
+        /// Whether a tool runs as a task.
+        task_support: TaskSupport,
     },
 }
 
 /// Nothing in the lists depends on who asks, as long as there is no access control.
 const CACHE_SCOPE: &str = "public";
 
-/// Routes one request.
-pub fn route(catalogue: &Catalogue, scope: &Scope, revision: Revision, call: Call) -> Route {
-    match call {
-        Call::Ping => Route::Answer(Ok(ResultObject::empty())),
-        Call::Discover => Route::Answer(discover()),
-        Call::ListTools { cursor } => {
-            Route::Answer(list_tools(catalogue, scope, revision, cursor.as_deref()))
-        }
-        Call::CallTool(ToolCall { name, arguments }) => match catalogue.find(scope, &name) {
-            Some(tool) => Route::Provider {
-                server: Arc::clone(&tool.server),
-                tool: Arc::clone(&tool.name),
-                arguments,
-            },
-            None => Route::Answer(Err(RpcError::new(
-                Code::InvalidParams,
-                format!("Unknown tool: {name}"),
-            ))),
-        },
-    }
-}
-
-fn discover() -> Result<ResultObject, RpcError> {
-    ResultObject::of(&json!({
+/// What `server/discover` answers.
+///
+/// # Errors
+/// None that is known.
+pub fn discover(catalogue: &Catalogue, scope: &Scope) -> Result<ResultObject, RpcError> {
+    let mut result = json!({
         "supportedVersions": Revision::served(),
-        "capabilities": capabilities(),
+        "capabilities": capabilities(Revision::LATEST),
         "ttlMs": LIST_TTL_MS,
         "cacheScope": CACHE_SCOPE,
-    }))
+    });
+    if let (Some(text), Some(members)) = (catalogue.instructions(scope), result.as_object_mut()) {
+        members.insert("instructions".to_owned(), text.into());
+    }
+    ResultObject::of(&result)
 }
 
-fn list_tools(
+/// One page of a list.
+///
+/// # Errors
+/// -32602 for a cursor that is none of ours.
+pub fn list(
     catalogue: &Catalogue,
     scope: &Scope,
     revision: Revision,
+    kind: Kind,
     cursor: Option<&str>,
 ) -> Result<ResultObject, RpcError> {
     let page = catalogue
-        .page(scope, cursor, PAGE_SIZE)
-        .map_err(|_| RpcError::new(Code::InvalidParams, "Invalid params: unknown cursor"))?;
-    encode_page(&page, revision)
+        .page(scope, kind, cursor, PAGE_SIZE)
+        .map_err(|_| RpcError::invalid_params("unknown cursor"))?;
+    encode_page(&page, kind, revision)
         .map_err(|_| RpcError::new(Code::InternalError, "The list could not be encoded"))
 }
 
-fn encode_page(page: &Page<'_>, revision: Revision) -> serde_json::Result<ResultObject> {
+fn encode_page(
+    page: &Page<'_>,
+    kind: Kind,
+    revision: Revision,
+) -> serde_json::Result<ResultObject> {
     let mut result = ResultObject::empty();
-    result.set("tools", &page.tools)?;
+    result.set(kind.member(), &page.items)?;
     if let Some(cursor) = &page.next_cursor {
         result.set("nextCursor", cursor)?;
     }
@@ -93,54 +87,136 @@ fn encode_page(page: &Page<'_>, revision: Revision) -> serde_json::Result<Result
     Ok(result)
 }
 
+/// Finds who does what is asked.
+pub fn route(catalogue: &Catalogue, scope: &Scope, operation: Operation) -> Route {
+    let found = match &operation {
+        Operation::CallTool(call) => catalogue.find(scope, Kind::Tools, &call.name),
+        Operation::GetPrompt(call) => catalogue.find(scope, Kind::Prompts, &call.name),
+        Operation::ReadResource(uri) => catalogue.find_resource(scope, uri),
+        Operation::Complete(completion) => match &completion.reference {
+            Reference::Prompt(name) => catalogue.find(scope, Kind::Prompts, name),
+            Reference::Resource(uri) => catalogue
+                .find(scope, Kind::Templates, uri)
+                .or_else(|| catalogue.find_resource(scope, uri)),
+        },
+    };
+    match found {
+        Some(entry) => Route::Provider {
+            server: Arc::clone(&entry.server),
+            operation: under_own_name(operation, &entry.name),
+            task_support: entry.task_support,
+        },
+        None => Route::Answer(Err(unknown(&operation))),
+    }
+}
+
+fn under_own_name(mut operation: Operation, name: &str) -> Operation {
+    match &mut operation {
+        Operation::CallTool(ToolCall { name: published, .. })
+        | Operation::GetPrompt(PromptCall { name: published, .. })
+        | Operation::Complete(Completion { reference: Reference::Prompt(published), .. }) => {
+            name.clone_into(published);
+        }
+        // URIs are the same everywhere.
+        Operation::ReadResource(_) | Operation::Complete(_) => {}
+    }
+    operation
+}
+
+fn unknown(operation: &Operation) -> RpcError {
+    match operation {
+        Operation::CallTool(call) => {
+            RpcError::new(Code::InvalidParams, format!("Unknown tool: {}", call.name))
+        }
+        Operation::GetPrompt(call) => {
+            RpcError::new(Code::InvalidParams, format!("Unknown prompt: {}", call.name))
+        }
+        Operation::ReadResource(uri) => RpcError::resource_not_found(uri),
+        Operation::Complete(_) => RpcError::invalid_params("unknown ref"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::ToolDefinition;
+    use crate::catalogue::{Definition, Offer};
 
     fn catalogue() -> Catalogue {
-        let mut members = ResultObject::empty();
-        members.set("name", &"echo").unwrap();
-        let tools = [ToolDefinition { name: "echo".into(), members }];
-        Catalogue::build([(&ServerName::from("demo"), tools.as_slice())]).unwrap()
+        let define = |name: &str| {
+            let mut members = ResultObject::empty();
+            members.set("name", &name).unwrap();
+            Definition { name: name.into(), members }
+        };
+        let offer = Offer {
+            tools: vec![define("echo")],
+            prompts: vec![define("p")],
+            resources: vec![define("a://b")],
+            templates: vec![define("a://t/{x}")],
+            instructions: None,
+        };
+        Catalogue::build([(&ServerName::from("demo"), &offer)]).unwrap()
     }
 
-    fn call(name: &str) -> Call {
-        Call::CallTool(ToolCall { name: name.into(), arguments: None })
+    /// What the provider is asked, in short, or the error's code.
+    fn asked(scope: &Scope, operation: Operation) -> String {
+        match route(&catalogue(), scope, operation) {
+            Route::Provider { server, operation, .. } => {
+                let name = match operation {
+                    Operation::CallTool(call) => call.name,
+                    Operation::GetPrompt(call) => call.name,
+                    Operation::ReadResource(uri) => uri,
+                    Operation::Complete(completion) => format!("{:?}", completion.reference),
+                };
+                format!("{server} {name}")
+            }
+            Route::Answer(answer) => answer.unwrap_err().code.number(Era::Legacy).to_string(),
+        }
     }
 
     #[test]
-    fn tools_are_found_by_the_name_of_their_endpoint() {
-        let catalogue = catalogue();
-        let own = Scope::Server("demo".into());
+    fn each_thing_is_found_by_the_name_of_its_endpoint() {
+        let tool = |name: &str| {
+            Operation::CallTool(ToolCall { name: name.into(), arguments: None, task: None })
+        };
+        let prompt = |name: &str| {
+            Operation::GetPrompt(PromptCall { name: name.into(), arguments: Default::default() })
+        };
+        let read = |uri: &str| Operation::ReadResource(uri.into());
+        let complete = |reference| {
+            let (argument, value) = (String::new(), String::new());
+            let context = Default::default();
+            Operation::Complete(Completion { reference, argument, value, context })
+        };
+        let (all, own) = (Scope::Federated, Scope::Server("demo".into()));
         let table = [
-            (&Scope::Federated, "demo__echo", true),
-            (&Scope::Federated, "echo", false),
-            (&own, "echo", true),
-            (&own, "demo__echo", false),
+            (&all, tool("demo__echo"), "demo echo"),
+            (&all, tool("echo"), "-32602"),
+            (&own, tool("echo"), "demo echo"),
+            (&own, tool("demo__echo"), "-32602"),
+            (&all, prompt("demo__p"), "demo p"),
+            (&own, prompt("x"), "-32602"),
+            (&all, read("a://b"), "demo a://b"),
+            (&own, read("a://t/1"), "demo a://t/1"),
+            (&all, read("a://t/1/2"), "-32002"),
+            (&all, complete(Reference::Prompt("demo__p".into())), r#"demo Prompt("p")"#),
+            (
+                &all,
+                complete(Reference::Resource("a://t/{x}".into())),
+                r#"demo Resource("a://t/{x}")"#,
+            ),
+            (&all, complete(Reference::Prompt("p".into())), "-32602"),
         ];
-        for (scope, name, found) in table {
-            match route(&catalogue, scope, Revision::V2025_06_18, call(name)) {
-                Route::Provider { server, tool, .. } => {
-                    assert!(found, "{name}");
-                    assert_eq!((&*server, &*tool), ("demo", "echo"));
-                }
-                Route::Answer(answer) => {
-                    assert!(!found, "{name}");
-                    assert_eq!(answer.unwrap_err().code, Code::InvalidParams);
-                }
-            }
+        for (scope, operation, expected) in table {
+            let what = format!("{operation:?}");
+            assert_eq!(asked(scope, operation), expected, "{what}");
         }
     }
 
     #[test]
     fn lists_say_how_long_they_hold_in_the_modern_era_only() {
         let list = |revision| {
-            let call = Call::ListTools { cursor: None };
-            match route(&catalogue(), &Scope::Federated, revision, call) {
-                Route::Answer(answer) => serde_json::to_string(&answer.unwrap()).unwrap(),
-                Route::Provider { .. } => panic!("lists are answered at once"),
-            }
+            let listed = list(&catalogue(), &Scope::Federated, revision, Kind::Tools, None);
+            serde_json::to_string(&listed.unwrap()).unwrap()
         };
         assert_eq!(list(Revision::V2025_11_25), r#"{"tools":[{"name":"demo__echo"}]}"#);
         let modern = list(Revision::V2026_07_28);

@@ -1,59 +1,149 @@
-//! The requests this node answers, by era, with their parameters parsed.
+//! Requests with their parameters parsed: as far as the node itself needs them, and no further.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::envelope::is_object;
-use super::{Code, Era, RpcError};
+use super::{Code, Level, Method, RpcError};
 
-/// A method that some era knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// Opens a session.
-    Initialize,
-    /// Is somebody there.
-    Ping,
-    /// What the server offers, without a session.
-    Discover,
-    /// The tools.
-    ListTools,
-    /// Runs one.
-    CallTool,
+/// Longest URI, name or cursor that is looked at, in bytes.
+const TEXT_BYTES: usize = 8_192;
+/// Most resources that one `subscriptions/listen` may name.
+const LISTEN_URIS: usize = 1_000;
+
+/// The four kinds of lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `tools/list`
+    Tools,
+    /// `prompts/list`
+    Prompts,
+    /// `resources/list`
+    Resources,
+    /// `resources/templates/list`
+    Templates,
 }
 
-/// The whole method table: a name, the method, the eras that have it.
-const METHODS: [(&str, Method, &[Era]); 5] = [
-    ("initialize", Method::Initialize, &[Era::Legacy]),
-    ("ping", Method::Ping, &[Era::Legacy]),
-    ("server/discover", Method::Discover, &[Era::Modern]),
-    ("tools/list", Method::ListTools, &[Era::Legacy, Era::Modern]),
-    ("tools/call", Method::CallTool, &[Era::Legacy, Era::Modern]),
-];
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
 
-impl Method {
-    /// Finds a method of an era by its name.
-    pub fn parse(name: &str, era: Era) -> Option<Self> {
-        METHODS.iter().find(|(n, _, eras)| *n == name && eras.contains(&era)).map(|(_, m, _)| *m)
-    }
-
-    /// The name as it stands on the wire.
-    pub fn as_str(self) -> &'static str {
-        METHODS.iter().find(|(_, method, _)| *method == self).map_or("_other", |(name, _, _)| name)
-    }
-
-    /// A label of bounded cardinality for a name that a client chose.
-    pub fn label(name: &str) -> &'static str {
-        METHODS.iter().find(|(n, _, _)| *n == name).map_or("_other", |(name, _, _)| name)
+    /// The member of the result that holds the list.
+    pub fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resourceTemplates",
+        }
     }
 }
 
 /// A call of a tool, its arguments as they came.
 #[derive(Debug, Clone)]
 pub struct ToolCall {
-    /// The tool's published name.
+    /// The tool's name: the published one on the way in, the server's own at its provider.
     pub name: String,
     /// The arguments' text, an object; `None` where the client sent none.
     pub arguments: Option<Box<RawValue>>,
+    /// The client asks for a task (2025-11-25).
+    pub task: Option<TaskRequest>,
+}
+
+/// What `params.task` of a tool call asks for (2025-11-25).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct TaskRequest {
+    /// How long the task should be kept, in milliseconds.
+    #[serde(default)]
+    pub ttl: Option<u64>,
+}
+
+/// A prompt to be filled in.
+#[derive(Debug, Clone)]
+pub struct PromptCall {
+    /// The prompt's name; see [`ToolCall::name`].
+    pub name: String,
+    /// The arguments, texts by their names.
+    pub arguments: BTreeMap<String, String>,
+}
+
+/// What an argument is completed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// A prompt, by its name.
+    Prompt(String),
+    /// A resource's template, by its text.
+    Resource(String),
+}
+
+/// An argument that is being typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// Whose argument it is.
+    pub reference: Reference,
+    /// The argument's name.
+    pub argument: String,
+    /// What was typed so far.
+    pub value: String,
+    /// Arguments that are settled already.
+    pub context: BTreeMap<String, String>,
+}
+
+/// What a provider does.
+#[derive(Debug, Clone)]
+pub enum Operation {
+    /// `tools/call`
+    CallTool(ToolCall),
+    /// `prompts/get`
+    GetPrompt(PromptCall),
+    /// `resources/read` of a URI
+    ReadResource(String),
+    /// `completion/complete`
+    Complete(Completion),
+}
+
+/// What changes a legacy session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionCall {
+    /// `logging/setLevel`
+    SetLevel(Level),
+    /// `resources/subscribe` to a URI
+    Subscribe(String),
+    /// `resources/unsubscribe` from a URI
+    Unsubscribe(String),
+}
+
+/// What is asked of a task.
+#[derive(Debug, Clone)]
+pub enum TaskCall {
+    /// `tasks/get`
+    Get(String),
+    /// `tasks/result` (2025-11-25)
+    Result(String),
+    /// `tasks/list` from a cursor on (2025-11-25)
+    List(Option<String>),
+    /// `tasks/cancel`
+    Cancel(String),
+    /// `tasks/update` with answers by their keys (2026-07-28)
+    Update(String, BTreeMap<String, Box<RawValue>>),
+}
+
+/// Which notifications a `subscriptions/listen` stream asks for (2026-07-28).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Filter {
+    /// `notifications/tools/list_changed`
+    pub tools_list_changed: bool,
+    /// `notifications/prompts/list_changed`
+    pub prompts_list_changed: bool,
+    /// `notifications/resources/list_changed`
+    pub resources_list_changed: bool,
+    /// `notifications/resources/updated` of these URIs
+    pub resource_subscriptions: Vec<String>,
+    /// `notifications/tasks` of these tasks (tasks extension)
+    pub task_ids: Vec<String>,
 }
 
 /// A request whose parameters are parsed. `initialize` isn't one: it makes the session in which
@@ -64,26 +154,16 @@ pub enum Call {
     Ping,
     /// `server/discover`
     Discover,
-    /// `tools/list`, from a cursor on
-    ListTools {
-        /// Where the page begins; `None` for the first.
-        cursor: Option<String>,
-    },
-    /// `tools/call`
-    CallTool(ToolCall),
-}
-
-#[derive(Deserialize)]
-struct ListParams {
-    #[serde(default)]
-    cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct CallParams {
-    name: String,
-    #[serde(default)]
-    arguments: Option<Box<RawValue>>,
+    /// One of the lists, from a cursor on.
+    List(Kind, Option<String>),
+    /// What a provider does.
+    Operate(Operation),
+    /// What changes the session.
+    Session(SessionCall),
+    /// `subscriptions/listen`
+    Listen(Filter),
+    /// What is asked of a task.
+    Task(TaskCall),
 }
 
 impl Call {
@@ -93,66 +173,182 @@ impl Call {
     /// -32602 where they are missing or of the wrong type; -32600 for an `initialize`, which has
     /// no place here.
     pub fn parse(method: Method, params: Option<&RawValue>) -> Result<Self, RpcError> {
+        let list = |kind| Ok(Self::List(kind, cursor(params)?));
         match method {
             Method::Initialize => {
                 Err(RpcError::new(Code::InvalidRequest, "This session is already initialized"))
             }
             Method::Ping => Ok(Self::Ping),
             Method::Discover => Ok(Self::Discover),
-            Method::ListTools => {
-                let cursor = params.map(read::<ListParams>).transpose()?.and_then(|p| p.cursor);
-                Ok(Self::ListTools { cursor })
-            }
-            Method::CallTool => {
-                let missing = || invalid("tools/call needs a name");
-                let params = read::<CallParams>(params.ok_or_else(missing)?)?;
-                if params.arguments.as_deref().is_some_and(|raw| !is_object(raw)) {
-                    return Err(invalid("arguments must be an object"));
-                }
-                Ok(Self::CallTool(ToolCall { name: params.name, arguments: params.arguments }))
-            }
+            Method::ListTools => list(Kind::Tools),
+            Method::ListPrompts => list(Kind::Prompts),
+            Method::ListResources => list(Kind::Resources),
+            Method::ListTemplates => list(Kind::Templates),
+            Method::CallTool => tool_call(params).map(Operation::CallTool).map(Self::Operate),
+            Method::GetPrompt => prompt_call(params).map(Operation::GetPrompt).map(Self::Operate),
+            Method::ReadResource => Ok(Self::Operate(Operation::ReadResource(uri(params)?))),
+            Method::Complete => completion(params).map(Operation::Complete).map(Self::Operate),
+            Method::SetLevel => level(params).map(SessionCall::SetLevel).map(Self::Session),
+            Method::Subscribe => Ok(Self::Session(SessionCall::Subscribe(uri(params)?))),
+            Method::Unsubscribe => Ok(Self::Session(SessionCall::Unsubscribe(uri(params)?))),
+            Method::Listen => filter(params).map(Self::Listen),
+            Method::GetTask => Ok(Self::Task(TaskCall::Get(task_id(params)?))),
+            Method::TaskResult => Ok(Self::Task(TaskCall::Result(task_id(params)?))),
+            Method::ListTasks => Ok(Self::Task(TaskCall::List(cursor(params)?))),
+            Method::CancelTask => Ok(Self::Task(TaskCall::Cancel(task_id(params)?))),
+            Method::UpdateTask => update(params).map(Self::Task),
         }
     }
+}
 
-    /// Which method it is.
-    pub fn method(&self) -> Method {
-        match self {
-            Self::Ping => Method::Ping,
-            Self::Discover => Method::Discover,
-            Self::ListTools { .. } => Method::ListTools,
-            Self::CallTool(_) => Method::CallTool,
-        }
+fn cursor(params: Option<&RawValue>) -> Result<Option<String>, RpcError> {
+    #[derive(Deserialize)]
+    struct Params {
+        #[serde(default)]
+        cursor: Option<String>,
     }
+    Ok(params.map(read::<Params>).transpose()?.and_then(|params| params.cursor))
+}
+
+fn uri(params: Option<&RawValue>) -> Result<String, RpcError> {
+    #[derive(Deserialize)]
+    struct Params {
+        uri: String,
+    }
+    bounded(required::<Params>(params, "uri")?.uri, "uri")
+}
+
+fn task_id(params: Option<&RawValue>) -> Result<String, RpcError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Params {
+        task_id: String,
+    }
+    bounded(required::<Params>(params, "taskId")?.task_id, "taskId")
+}
+
+fn level(params: Option<&RawValue>) -> Result<Level, RpcError> {
+    #[derive(Deserialize)]
+    struct Params {
+        level: Level,
+    }
+    Ok(required::<Params>(params, "level")?.level)
+}
+
+fn tool_call(params: Option<&RawValue>) -> Result<ToolCall, RpcError> {
+    #[derive(Deserialize)]
+    struct Params {
+        name: String,
+        #[serde(default)]
+        arguments: Option<Box<RawValue>>,
+        #[serde(default)]
+        task: Option<Box<RawValue>>,
+    }
+    let Params { name, arguments, task } = required(params, "name")?;
+    if arguments.as_deref().is_some_and(|raw| !is_object(raw)) {
+        return Err(RpcError::invalid_params("arguments must be an object"));
+    }
+    // Revisions without tasks ignore the member, so what can't be read is none.
+    let task = task.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    Ok(ToolCall { name, arguments, task })
+}
+
+fn prompt_call(params: Option<&RawValue>) -> Result<PromptCall, RpcError> {
+    #[derive(Deserialize)]
+    struct Params {
+        name: String,
+        #[serde(default)]
+        arguments: Option<BTreeMap<String, String>>,
+    }
+    let Params { name, arguments } = required(params, "name")?;
+    Ok(PromptCall { name, arguments: arguments.unwrap_or_default() })
+}
+
+fn completion(params: Option<&RawValue>) -> Result<Completion, RpcError> {
+    #[derive(Deserialize)]
+    struct Params {
+        #[serde(rename = "ref")]
+        reference: Wire,
+        argument: Argument,
+        #[serde(default)]
+        context: Option<Context>,
+    }
+    #[derive(Deserialize)]
+    #[serde(tag = "type")]
+    enum Wire {
+        #[serde(rename = "ref/prompt")]
+        Prompt { name: String },
+        #[serde(rename = "ref/resource")]
+        Resource { uri: String },
+    }
+    #[derive(Deserialize)]
+    struct Argument {
+        name: String,
+        value: String,
+    }
+    #[derive(Deserialize)]
+    struct Context {
+        #[serde(default)]
+        arguments: BTreeMap<String, String>,
+    }
+    let Params { reference, argument, context } = required(params, "ref and argument")?;
+    Ok(Completion {
+        reference: match reference {
+            Wire::Prompt { name } => Reference::Prompt(name),
+            Wire::Resource { uri } => Reference::Resource(uri),
+        },
+        argument: argument.name,
+        value: argument.value,
+        context: context.map(|context| context.arguments).unwrap_or_default(),
+    })
+}
+
+fn filter(params: Option<&RawValue>) -> Result<Filter, RpcError> {
+    #[derive(Deserialize)]
+    struct Params {
+        notifications: Filter,
+    }
+    let filter = required::<Params>(params, "notifications")?.notifications;
+    if filter.resource_subscriptions.len() + filter.task_ids.len() > LISTEN_URIS {
+        let why = format!("a stream may name at most {LISTEN_URIS} resources and tasks");
+        return Err(RpcError::invalid_params(why));
+    }
+    Ok(filter)
+}
+
+fn update(params: Option<&RawValue>) -> Result<TaskCall, RpcError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Params {
+        task_id: String,
+        input_responses: BTreeMap<String, Box<RawValue>>,
+    }
+    let Params { task_id, input_responses } = required(params, "taskId and inputResponses")?;
+    Ok(TaskCall::Update(bounded(task_id, "taskId")?, input_responses))
+}
+
+fn required<'a, T: Deserialize<'a>>(
+    params: Option<&'a RawValue>,
+    what: &str,
+) -> Result<T, RpcError> {
+    read(params.ok_or_else(|| RpcError::invalid_params(format!("{what} missing")))?)
 }
 
 fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, RpcError> {
-    serde_json::from_str(raw.get()).map_err(|error| invalid(&error.to_string()))
+    serde_json::from_str(raw.get()).map_err(RpcError::invalid_params)
 }
 
-fn invalid(why: &str) -> RpcError {
-    RpcError::new(Code::InvalidParams, format!("Invalid params: {why}"))
+fn bounded(text: String, what: &str) -> Result<String, RpcError> {
+    if text.is_empty() || text.len() > TEXT_BYTES {
+        let why = format!("{what} must have 1 to {TEXT_BYTES} bytes");
+        return Err(RpcError::invalid_params(why));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn methods_belong_to_eras() {
-        for (name, legacy, modern) in [
-            ("initialize", true, false),
-            ("ping", true, false),
-            ("server/discover", false, true),
-            ("tools/list", true, true),
-            ("tools/call", true, true),
-            ("Tools/call", false, false),
-        ] {
-            assert_eq!(Method::parse(name, Era::Legacy).is_some(), legacy, "{name}");
-            assert_eq!(Method::parse(name, Era::Modern).is_some(), modern, "{name}");
-        }
-        assert_eq!(Method::label("x/y"), "_other");
-        assert_eq!(Method::CallTool.as_str(), "tools/call");
-    }
 
     #[test]
     fn parameters_are_checked() {
@@ -165,12 +361,28 @@ mod tests {
             }
         };
         check(Method::ListTools, "null", true);
-        check(Method::ListTools, r#"{"cursor":"a","_meta":{}}"#, true);
+        check(Method::ListPrompts, r#"{"cursor":"a","_meta":{}}"#, true);
         check(Method::ListTools, r#"{"cursor":5}"#, false);
         check(Method::CallTool, "null", false);
         check(Method::CallTool, "{}", false);
         check(Method::CallTool, r#"{"name":"a"}"#, true);
-        check(Method::CallTool, r#"{"name":"a","arguments":{"b":[1]}}"#, true);
+        check(Method::CallTool, r#"{"name":"a","arguments":{"b":[1]},"task":7}"#, true);
         check(Method::CallTool, r#"{"name":"a","arguments":[]}"#, false);
+        check(Method::GetPrompt, r#"{"name":"a","arguments":{"b":"c"}}"#, true);
+        check(Method::GetPrompt, r#"{"name":"a","arguments":{"b":1}}"#, false);
+        check(Method::ReadResource, r#"{"uri":"a:b"}"#, true);
+        check(Method::ReadResource, r#"{"uri":""}"#, false);
+        check(Method::Subscribe, "{}", false);
+        check(Method::SetLevel, r#"{"level":"info"}"#, true);
+        check(Method::SetLevel, r#"{"level":"loud"}"#, false);
+        let argument = r#""argument":{"name":"a","value":"b"}"#;
+        let prompt = format!(r#"{{"ref":{{"type":"ref/prompt","name":"p"}},{argument}}}"#);
+        check(Method::Complete, &prompt, true);
+        check(Method::Complete, &format!(r#"{{"ref":{{"type":"x"}},{argument}}}"#), false);
+        check(Method::Listen, r#"{"notifications":{"toolsListChanged":true}}"#, true);
+        check(Method::Listen, "{}", false);
+        check(Method::GetTask, r#"{"taskId":"t"}"#, true);
+        check(Method::UpdateTask, r#"{"taskId":"t"}"#, false);
+        check(Method::UpdateTask, r#"{"taskId":"t","inputResponses":{"a":{}}}"#, true);
     }
 }

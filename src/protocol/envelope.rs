@@ -13,12 +13,14 @@ use super::{Code, RequestId, RpcError};
 pub struct Limits {
     /// How deep arrays and objects may nest.
     pub depth: usize,
+    /// Messages in one batch.
+    pub batch: usize,
 }
 
 impl Default for Limits {
     /// serde_json itself recurses up to 128 levels; no tool schema or argument seen needs 64.
     fn default() -> Self {
-        Self { depth: 64 }
+        Self { depth: 64, batch: 100 }
     }
 }
 
@@ -53,7 +55,18 @@ pub enum Incoming {
     Response {
         /// The id of our request; `None` for an error to something unreadable.
         id: Option<RequestId>,
+        /// The result's text, or the error's.
+        outcome: Result<Box<RawValue>, Box<RawValue>>,
     },
+}
+
+/// What a body holds.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// One message.
+    One(Incoming),
+    /// Several at once, each by itself good or bad (2025-03-26 only).
+    Batch(Vec<Result<Incoming, DecodeError>>),
 }
 
 /// Why bytes are no message, with the id of the request where it could be read.
@@ -86,15 +99,32 @@ fn present<'de, D: Deserializer<'de>>(raw: D) -> Result<Option<&'de RawValue>, D
     <&RawValue>::deserialize(raw).map(Some)
 }
 
+/// Decodes a body: one message, or a batch of them.
+///
+/// # Errors
+/// Those of [`decode`]; -32600 for a batch that is empty or too large.
+pub fn decode_body(body: &[u8], limits: Limits) -> Result<Body, DecodeError> {
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
+        return decode(body, limits).map(Body::One);
+    }
+    check_depth(body, limits)?;
+    let messages: Vec<&RawValue> =
+        serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    if messages.is_empty() || messages.len() > limits.batch {
+        let why = format!("a batch has 1 to {} messages", limits.batch);
+        return Err(invalid(None, &why));
+    }
+    let decoded = messages.into_iter().map(|raw| decode(raw.get().as_bytes(), limits));
+    Ok(Body::Batch(decoded.collect()))
+}
+
 /// Decodes one message.
 ///
 /// # Errors
 /// -32700 for what is no JSON, -32600 for JSON that is no single JSON-RPC 2.0 message or nests
 /// too deep, -32602 for parameters that are no object.
 pub fn decode(body: &[u8], limits: Limits) -> Result<Incoming, DecodeError> {
-    if depth(body) > limits.depth {
-        return Err(invalid(None, &format!("the message nests deeper than {}", limits.depth)));
-    }
+    check_depth(body, limits)?;
     let raw: Raw<'_> = match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => serde_json::from_slice(body).map_err(|error| unreadable(&error))?,
         _ => return Err(no_object(body)),
@@ -110,8 +140,13 @@ pub fn decode(body: &[u8], limits: Limits) -> Result<Incoming, DecodeError> {
         return Err(invalid(id, "\"jsonrpc\" must be \"2.0\""));
     }
     let Some(method) = raw.method else {
-        return match (id, raw.result.is_some(), raw.error.is_some()) {
-            (id @ Some(_), true, false) | (id, false, true) => Ok(Incoming::Response { id }),
+        return match (id, raw.result, raw.error) {
+            (id @ Some(_), Some(result), None) => {
+                Ok(Incoming::Response { id, outcome: Ok(result.to_owned()) })
+            }
+            (id, None, Some(error)) => {
+                Ok(Incoming::Response { id, outcome: Err(error.to_owned()) })
+            }
             (id, _, _) => Err(invalid(id, "neither a request nor a response")),
         };
     };
@@ -165,6 +200,13 @@ fn no_object(body: &[u8]) -> DecodeError {
         Ok(_) => invalid(None, "a message is an object"),
         Err(error) => unreadable(&error),
     }
+}
+
+fn check_depth(body: &[u8], limits: Limits) -> Result<(), DecodeError> {
+    if depth(body) > limits.depth {
+        return Err(invalid(None, &format!("the message nests deeper than {}", limits.depth)));
+    }
+    Ok(())
 }
 
 /// How deep brackets nest outside of strings, in bytes that may be no JSON at all.

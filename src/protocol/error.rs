@@ -3,46 +3,70 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Revision;
+use super::{Era, Revision};
 
-/// An error code. The standard ones, those that MCP 2026-07-28 defines, and ours.
+/// An error code. The standard ones, those that MCP 2026-07-28 defines, ours, and any other that a
+/// provider chose.
 ///
 /// Ours lie outside -32768..-32000: the revision of 2026-07-28 forbids new ones inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(i64)]
 pub enum Code {
-    /// The body is no JSON.
-    ParseError = -32700,
-    /// JSON, but no valid JSON-RPC message, or not valid here.
-    InvalidRequest = -32600,
-    /// No such method in this era.
-    MethodNotFound = -32601,
-    /// Missing or wrong parameters; also unknown tools and bad cursors.
-    InvalidParams = -32602,
-    /// A part of the node failed under the request.
-    InternalError = -32603,
-    /// A standard header is missing or contradicts the body (2026-07-28).
-    HeaderMismatch = -32020,
-    /// The revision asked for isn't served (2026-07-28).
-    UnsupportedProtocolVersion = -32022,
-    /// The handler didn't finish before its deadline.
-    TimedOut = -31001,
-    /// The client cancelled the request.
-    Cancelled = -31002,
-    /// A limit of the node is reached; trying again later helps.
-    Overloaded = -31003,
-    /// The session id names no live session; initialize again.
-    SessionNotFound = -31004,
-    /// The node is stopping.
-    ShuttingDown = -31005,
-    /// Host or Origin is not on the list of this listener.
-    Forbidden = -31006,
+    /// -32700: the body is no JSON.
+    ParseError,
+    /// -32600: JSON, but no valid JSON-RPC message, or not valid here.
+    InvalidRequest,
+    /// -32601: no such method in this revision.
+    MethodNotFound,
+    /// -32602: missing or wrong parameters; also unknown tools and bad cursors.
+    InvalidParams,
+    /// -32603: a part of the node failed under the request.
+    InternalError,
+    /// There is no such resource: -32002 in the legacy era, -32602 since 2026-07-28.
+    ResourceNotFound,
+    /// -32020: a standard header is missing or contradicts the body (2026-07-28).
+    HeaderMismatch,
+    /// -32021: the client did not declare a capability that the request needs (2026-07-28).
+    MissingClientCapability,
+    /// -32022: the revision asked for isn't served (2026-07-28).
+    UnsupportedProtocolVersion,
+    /// -31001: the handler didn't finish before its deadline.
+    TimedOut,
+    /// -31002: the client cancelled the request.
+    Cancelled,
+    /// -31003: a limit of the node is reached; trying again later helps.
+    Overloaded,
+    /// -31004: the session id names no live session; initialize again.
+    SessionNotFound,
+    /// -31005: the node is stopping.
+    ShuttingDown,
+    /// -31006: Host or Origin is not on the list of this listener.
+    Forbidden,
+    /// A provider's own.
+    Other(i64),
 }
 
 impl Code {
     /// The number on the wire.
-    pub fn number(self) -> i64 {
-        self as i64
+    pub fn number(self, era: Era) -> i64 {
+        match self {
+            Self::ParseError => -32700,
+            Self::InvalidRequest => -32600,
+            Self::MethodNotFound => -32601,
+            Self::InvalidParams => -32602,
+            Self::InternalError => -32603,
+            Self::ResourceNotFound if era == Era::Legacy => -32002,
+            Self::ResourceNotFound => -32602,
+            Self::HeaderMismatch => -32020,
+            Self::MissingClientCapability => -32021,
+            Self::UnsupportedProtocolVersion => -32022,
+            Self::TimedOut => -31001,
+            Self::Cancelled => -31002,
+            Self::Overloaded => -31003,
+            Self::SessionNotFound => -31004,
+            Self::ShuttingDown => -31005,
+            Self::Forbidden => -31006,
+            Self::Other(number) => number,
+        }
     }
 
     /// Who is to blame, as the request log tells it.
@@ -110,6 +134,22 @@ impl RpcError {
             .with_data(json!({ "supported": Revision::served(), "requested": requested }))
     }
 
+    /// The client lacks a capability; `needed` has the shape of a client's capabilities.
+    pub fn missing_capability(needed: Value) -> Self {
+        Self::new(Code::MissingClientCapability, "The client lacks a capability that this needs")
+            .with_data(json!({ "requiredCapabilities": needed }))
+    }
+
+    /// There is no such resource.
+    pub fn resource_not_found(uri: &str) -> Self {
+        Self::new(Code::ResourceNotFound, "Resource not found").with_data(json!({ "uri": uri }))
+    }
+
+    /// Parameters are missing or wrong.
+    pub fn invalid_params(why: impl std::fmt::Display) -> Self {
+        Self::new(Code::InvalidParams, format!("Invalid params: {why}"))
+    }
+
     /// A method that this era doesn't know.
     pub fn method_not_found(method: &str) -> Self {
         Self::new(Code::MethodNotFound, format!("Method not found: {method}"))
@@ -143,10 +183,10 @@ struct Wire<'a> {
     data: Option<&'a Value>,
 }
 
-impl Serialize for RpcError {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Wire { code: self.code.number(), message: &self.message, data: self.data.as_ref() }
-            .serialize(serializer)
+impl RpcError {
+    /// The error object as a client of this era reads it.
+    pub fn for_era(&self, era: Era) -> impl Serialize {
+        Wire { code: self.code.number(era), message: &self.message, data: self.data.as_ref() }
     }
 }
 
@@ -170,13 +210,14 @@ mod tests {
     fn own_codes_lie_outside_the_reserved_range() {
         use Code::{Cancelled, Forbidden, Overloaded, SessionNotFound, ShuttingDown, TimedOut};
         for code in [TimedOut, Cancelled, Overloaded, SessionNotFound, ShuttingDown, Forbidden] {
-            assert!(!(-32768..=-32000).contains(&code.number()), "{code:?}");
+            let number = code.number(Era::Modern);
+            assert!(!(-32768..=-32000).contains(&number), "{code:?}");
         }
     }
 
     #[test]
     fn data_is_left_out_where_there_is_none() {
-        let text = |error: &RpcError| serde_json::to_string(error).unwrap();
+        let text = |error: &RpcError| serde_json::to_string(&error.for_era(Era::Legacy)).unwrap();
         let plain = RpcError::new(Code::ParseError, "no JSON");
         assert_eq!(text(&plain), r#"{"code":-32700,"message":"no JSON"}"#);
         assert!(text(&RpcError::unsupported_version("1")).contains(r#""requested":"1""#));

@@ -1,11 +1,12 @@
 //! The legacy handshake: what `initialize` asks and what it is answered.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
+use super::client::TASKS_EXTENSION;
 use super::meta::ServerInfo;
-use super::{Code, Era, ResultObject, Revision, RpcError};
+use super::{ClientCapabilities, Code, Era, ResultObject, Revision, RpcError};
 
 /// Longest client name and version that a session keeps, in characters: they are only told to
 /// operators, and a client chooses them.
@@ -29,6 +30,8 @@ pub struct Initialize {
     pub revision: Revision,
     /// Who asks.
     pub client: ClientInfo,
+    /// What it can do.
+    pub capabilities: ClientCapabilities,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +40,8 @@ struct Params {
     protocol_version: String,
     #[serde(default)]
     client_info: Option<ClientInfo>,
+    #[serde(default)]
+    capabilities: Option<Box<RawValue>>,
 }
 
 impl Initialize {
@@ -55,32 +60,62 @@ impl Initialize {
         Ok(Self {
             revision: negotiate(&params.protocol_version),
             client: ClientInfo { name: shorten(client.name), version: shorten(client.version) },
+            capabilities: params
+                .capabilities
+                .map(|raw| ClientCapabilities::parse(&raw))
+                .unwrap_or_default(),
         })
     }
 
-    /// The result: what the session speaks and offers.
+    /// The result: what the session speaks and offers, and how its servers want to be used.
     ///
     /// # Errors
     /// -32603 where the result can't be encoded.
-    pub fn result(&self, server: &ServerInfo) -> Result<ResultObject, RpcError> {
-        ResultObject::of(&json!({
+    pub fn result(
+        &self,
+        server: &ServerInfo,
+        instructions: Option<&str>,
+    ) -> Result<ResultObject, RpcError> {
+        let mut result = json!({
             "protocolVersion": self.revision.as_str(),
-            "capabilities": capabilities(),
+            "capabilities": capabilities(self.revision),
             "serverInfo": server,
-        }))
+        });
+        if let (Some(instructions), Some(members)) = (instructions, result.as_object_mut()) {
+            members.insert("instructions".to_owned(), instructions.into());
+        }
+        ResultObject::of(&result)
     }
 }
 
-/// What this node offers in either era. Only what real calls honour is named.
-pub fn capabilities() -> serde_json::Value {
-    json!({ "tools": {} })
+/// What this node offers to a client of a revision. Each is honoured whichever servers are there:
+/// a list may be empty.
+pub fn capabilities(revision: Revision) -> Value {
+    let mut offered = json!({
+        "tools": { "listChanged": true },
+        "prompts": { "listChanged": true },
+        "resources": { "listChanged": true, "subscribe": true },
+        "logging": {},
+    });
+    let Some(members) = offered.as_object_mut() else { return offered };
+    if revision >= Revision::V2025_03_26 {
+        members.insert("completions".to_owned(), json!({}));
+    }
+    if revision.has_core_tasks() {
+        let tasks = json!({ "list": {}, "cancel": {}, "requests": { "tools": { "call": {} } } });
+        members.insert("tasks".to_owned(), tasks);
+    }
+    if revision.era() == Era::Modern {
+        members.insert("extensions".to_owned(), json!({ TASKS_EXTENSION: {} }));
+    }
+    offered
 }
 
-/// A served legacy revision is echoed; anything else, 2026-07-28 included, gets the latest legacy
+/// A known legacy revision is echoed; anything else, 2026-07-28 included, gets the latest legacy
 /// one: no handshake leads to the modern era.
 fn negotiate(requested: &str) -> Revision {
     Revision::parse(requested)
-        .filter(|revision| revision.era() == Era::Legacy && revision.is_served())
+        .filter(|revision| revision.era() == Era::Legacy)
         .unwrap_or(Revision::LATEST_LEGACY)
 }
 
@@ -98,6 +133,7 @@ mod tests {
     #[test]
     fn served_revisions_are_echoed_and_others_get_the_latest_legacy_one() {
         let table = [
+            ("2024-11-05", Revision::V2024_11_05),
             ("2025-06-18", Revision::V2025_06_18),
             ("2025-11-25", Revision::V2025_11_25),
             ("2026-07-28", Revision::V2025_11_25),

@@ -1,12 +1,13 @@
 //! What a modern request says about itself in `_meta`, and the checks on it in their order.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::call::Method;
 use super::envelope::is_object;
 use super::header::{Headers, mirrored};
-use super::{Code, Era, Request, Revision, RpcError};
+use super::{ClientCapabilities, Code, Era, Level, Method, Request, RequestId, Revision, RpcError};
 
 /// `_meta` key of the request's revision.
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -16,10 +17,6 @@ pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilitie
 pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 /// `_meta` key, in results, of who answered.
 pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
-
-/// The levels of RFC 5424 that log messages may have.
-const LOG_LEVELS: [&str; 8] =
-    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// Name and version of the answering server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,8 +42,6 @@ pub enum Edge {
 struct Params {
     #[serde(rename = "_meta", default)]
     meta: Option<Box<RawValue>>,
-    #[serde(default)]
-    name: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -57,6 +52,62 @@ struct Meta {
     client_capabilities: Option<Box<RawValue>>,
     #[serde(rename = "io.modelcontextprotocol/logLevel", default)]
     log_level: Option<Box<RawValue>>,
+    #[serde(rename = "progressToken", default)]
+    progress_token: Option<Box<RawValue>>,
+}
+
+/// What stands beside a request's own parameters, in either era.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// The whole `_meta`, as it came.
+    pub meta: Option<Box<RawValue>>,
+    /// By which the client recognises progress of this request.
+    pub progress_token: Option<Box<RawValue>>,
+    /// Answers of an earlier round by their keys (2026-07-28).
+    pub input_responses: BTreeMap<String, Box<RawValue>>,
+    /// The sealed state of an earlier round (2026-07-28).
+    pub request_state: Option<String>,
+}
+
+impl Extras {
+    /// Reads what stands beside the parameters.
+    ///
+    /// # Errors
+    /// -32602 where answers or a state are there but no object or no text.
+    pub fn parse(params: Option<&RawValue>) -> Result<Self, RpcError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Wire {
+            #[serde(rename = "_meta", default)]
+            meta: Option<Box<RawValue>>,
+            #[serde(default)]
+            input_responses: Option<BTreeMap<String, Box<RawValue>>>,
+            #[serde(default)]
+            request_state: Option<String>,
+        }
+        let Some(params) = params else { return Ok(Self::default()) };
+        let wire: Wire = serde_json::from_str(params.get()).map_err(RpcError::invalid_params)?;
+        let token = parse::<Meta>(wire.meta.as_deref()).and_then(|meta| meta.progress_token);
+        Ok(Self {
+            meta: wire.meta,
+            progress_token: token.filter(|token| RequestId::parse(token).is_some()),
+            input_responses: wire.input_responses.unwrap_or_default(),
+            request_state: wire.request_state,
+        })
+    }
+}
+
+/// A modern request that passed its checks.
+#[derive(Debug, Clone, Copy)]
+pub struct Checked {
+    /// The revision it follows.
+    pub revision: Revision,
+    /// What it asks.
+    pub method: Method,
+    /// What its client can do.
+    pub capabilities: ClientCapabilities,
+    /// The least grave log messages that it wants; none means no messages at all.
+    pub log_level: Option<Level>,
 }
 
 /// Settles the era of a message from its header and `_meta`; never from earlier messages on the
@@ -82,38 +133,62 @@ pub fn edge(headers: &Headers, params: Option<&RawValue>) -> Edge {
 /// # Errors
 /// In this order: -32602 required `_meta` missing, -32020 a header missing or at odds with the
 /// body, -32022 revision not served, -32601 method unknown, -32602 unknown log level.
-pub fn check(headers: &Headers, request: &Request) -> Result<(Revision, Method), RpcError> {
-    let params = request.params.as_deref();
-    let meta = meta_of(params).ok_or_else(|| missing("_meta"))?;
-    let version = required_text(meta.protocol_version.as_deref(), PROTOCOL_VERSION)?;
-    if !meta.client_capabilities.as_deref().is_some_and(is_object) {
-        return Err(missing(CLIENT_CAPABILITIES));
-    }
-    same("MCP-Protocol-Version", headers.protocol_version.as_deref(), &version)?;
+pub fn check(headers: &Headers, request: &Request) -> Result<Checked, RpcError> {
+    let said = Said::of(request)?;
+    same("MCP-Protocol-Version", headers.protocol_version.as_deref(), &said.version)?;
     same("Mcp-Method", headers.method.as_deref(), &request.method)?;
     check_name(headers, request)?;
-    let revision = Revision::parse(&version)
-        .filter(|revision| revision.era() == Era::Modern && revision.is_served())
-        .ok_or_else(|| RpcError::unsupported_version(&version))?;
-    let method = Method::parse(&request.method, Era::Modern)
-        .ok_or_else(|| RpcError::method_not_found(&request.method))?;
-    if let Some(level) = &meta.log_level {
-        let level = required_text(Some(level), LOG_LEVEL)?;
-        if !LOG_LEVELS.contains(&level.as_str()) {
-            return Err(missing(LOG_LEVEL));
-        }
-    }
-    Ok((revision, method))
+    said.check(&request.method)
 }
 
-/// `Mcp-Name` mirrors `params.name` of a tool call. Where the body has no name, the parameters'
-/// own check says so.
-fn check_name(headers: &Headers, request: &Request) -> Result<(), RpcError> {
-    if request.method != Method::CallTool.as_str() {
-        return Ok(());
+/// The same without HTTP's headers, for stdio.
+///
+/// # Errors
+/// Those of [`check`], but for the headers'.
+pub fn check_bare(request: &Request) -> Result<Checked, RpcError> {
+    Said::of(request)?.check(&request.method)
+}
+
+/// A `_meta` that has what is required.
+struct Said {
+    version: String,
+    capabilities: ClientCapabilities,
+    log_level: Option<Box<RawValue>>,
+}
+
+impl Said {
+    fn of(request: &Request) -> Result<Self, RpcError> {
+        let meta = meta_of(request.params.as_deref()).ok_or_else(|| missing("_meta"))?;
+        let version = parse(meta.protocol_version.as_deref());
+        let version = version.ok_or_else(|| missing(PROTOCOL_VERSION))?;
+        let capabilities = meta.client_capabilities.as_deref().filter(|raw| is_object(raw));
+        let capabilities = capabilities.ok_or_else(|| missing(CLIENT_CAPABILITIES))?;
+        let capabilities = ClientCapabilities::parse(capabilities);
+        Ok(Self { version, capabilities, log_level: meta.log_level })
     }
-    let name = parse(request.params.as_deref())
-        .and_then(|params: Params| serde_json::from_str::<String>(params.name?.get()).ok());
+
+    fn check(self, method: &str) -> Result<Checked, RpcError> {
+        let Self { version, capabilities, log_level } = self;
+        let revision = Revision::parse(&version)
+            .filter(|revision| revision.era() == Era::Modern)
+            .ok_or_else(|| RpcError::unsupported_version(&version))?;
+        let method =
+            Method::parse(method, revision).ok_or_else(|| RpcError::method_not_found(method))?;
+        let log_level = match log_level {
+            Some(raw) => Some(parse(Some(&raw)).ok_or_else(|| missing(LOG_LEVEL))?),
+            None => None,
+        };
+        Ok(Checked { revision, method, capabilities, log_level })
+    }
+}
+
+/// `Mcp-Name` mirrors the name, URI or id that the request is about. Where the body has none, the
+/// parameters' own check says so.
+fn check_name(headers: &Headers, request: &Request) -> Result<(), RpcError> {
+    let method = Method::parse(&request.method, Revision::LATEST);
+    let Some(member) = method.and_then(Method::mirrored) else { return Ok(()) };
+    let name = parse::<BTreeMap<String, &RawValue>>(request.params.as_deref())
+        .and_then(|params| parse::<String>(params.get(member).copied()));
     match (name, headers.name.as_deref().map(mirrored)) {
         (None, None) => Ok(()),
         (Some(name), Some(Some(header))) if name == header => Ok(()),
@@ -128,10 +203,6 @@ fn meta_of(params: Option<&RawValue>) -> Option<Meta> {
 
 fn parse<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
     serde_json::from_str(raw?.get()).ok()
-}
-
-fn required_text(raw: Option<&RawValue>, key: &str) -> Result<String, RpcError> {
-    parse(raw).ok_or_else(|| missing(key))
 }
 
 fn missing(key: &str) -> RpcError {

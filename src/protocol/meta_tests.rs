@@ -50,7 +50,7 @@ fn header_and_meta_settle_the_era() {
 fn the_first_fault_in_order_is_told() {
     let code = |headers: &Headers, request: &Request| match check(headers, request) {
         Ok(_) => 0,
-        Err(error) => error.code.number(),
+        Err(error) => error.code.number(Era::Modern),
     };
     let (v, list, call) = (Some(VERSION), Some("tools/list"), Some("tools/call"));
     let ok = params(VERSION, "");

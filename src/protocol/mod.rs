@@ -4,20 +4,27 @@
 //! function maps values to values and never panics, whatever the bytes.
 
 pub mod call;
+pub mod client;
 pub mod envelope;
 pub mod error;
 pub mod handshake;
 pub mod header;
 pub mod id;
+pub mod level;
 pub mod meta;
+pub mod method;
+pub mod notification;
 pub mod response;
 pub mod result;
 pub mod revision;
 
-pub use call::Call;
-pub use envelope::{Incoming, Limits, Notification, Request, decode};
+pub use call::{Call, Kind, Operation};
+pub use client::{Ask, AskError, AskKind, ClientCapabilities};
+pub use envelope::{Body, Incoming, Limits, Notification, Request, decode, decode_body};
 pub use error::{Code, RpcError};
 pub use id::RequestId;
+pub use level::Level;
+pub use method::Method;
 pub use response::Response;
 pub use result::ResultObject;
 pub use revision::{Era, Revision};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{RequestId, ResultObject, RpcError};
+use super::{Era, RequestId, ResultObject, RpcError};
 
 /// One JSON-RPC response. An error to an unreadable request has no id.
 #[derive(Debug, Clone)]
@@ -14,14 +14,14 @@ pub struct Response {
 }
 
 #[derive(Serialize)]
-struct Wire<'a> {
+struct Wire<'a, E> {
     jsonrpc: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a RequestId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a ResultObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a RpcError>,
+    error: Option<E>,
 }
 
 impl Response {
@@ -30,13 +30,13 @@ impl Response {
         Self { id, outcome: Err(error) }
     }
 
-    /// The bytes.
-    pub fn encode(&self) -> Vec<u8> {
+    /// The bytes, for a client of this era.
+    pub fn encode(&self, era: Era) -> Vec<u8> {
         let wire = Wire {
             jsonrpc: "2.0",
             id: self.id.as_ref(),
             result: self.outcome.as_ref().ok(),
-            error: self.outcome.as_ref().err(),
+            error: self.outcome.as_ref().err().map(|error| error.for_era(era)),
         };
         // Ids, raw values and JSON values always have a JSON form; should that ever change, the
         // peer still gets an answer.
@@ -55,8 +55,11 @@ mod tests {
     #[test]
     fn a_response_has_a_result_or_an_error() {
         let ok = Response { id: Some(1.into()), outcome: Ok(ResultObject::empty()) };
-        assert_eq!(ok.encode(), br#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+        assert_eq!(ok.encode(Era::Legacy), br#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
         let failed = Response::error(None, RpcError::new(Code::ParseError, "x"));
-        assert_eq!(failed.encode(), br#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"x"}}"#);
+        assert_eq!(
+            failed.encode(Era::Modern),
+            br#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"x"}}"#
+        );
     }
 }

@@ -14,6 +14,16 @@ use super::{Code, Revision, RpcError};
 #[serde(transparent)]
 pub struct ResultObject(BTreeMap<String, Box<RawValue>>);
 
+/// Equal texts, member by member.
+impl PartialEq for ResultObject {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |((a, x), (b, y)): ((&String, &Box<RawValue>), (&String, &Box<RawValue>))| {
+            a == b && x.get() == y.get()
+        };
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(same)
+    }
+}
+
 impl ResultObject {
     /// `{}`
     pub fn empty() -> Self {

@@ -49,6 +49,9 @@ impl Revision {
     /// The revision that a legacy client gets which asks for one that we don't serve.
     pub const LATEST_LEGACY: Self = Self::V2025_11_25;
 
+    /// The newest revision.
+    pub const LATEST: Self = Self::V2026_07_28;
+
     /// Parses the name as it stands on the wire; `None` for a name that no revision bears.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|revision| revision.as_str() == text)
@@ -70,14 +73,24 @@ impl Revision {
         if self < Self::V2026_07_28 { Era::Legacy } else { Era::Modern }
     }
 
-    /// Whether this node speaks it.
-    pub fn is_served(self) -> bool {
-        self >= Self::V2025_06_18
+    /// The names of all revisions, newest first, as `supportedVersions` tells them.
+    pub fn served() -> Vec<&'static str> {
+        Self::ALL.into_iter().rev().map(Self::as_str).collect()
     }
 
-    /// The names of all served revisions, newest first, as `supportedVersions` tells them.
-    pub fn served() -> Vec<&'static str> {
-        Self::ALL.into_iter().rev().filter(|r| r.is_served()).map(Self::as_str).collect()
+    /// Whether a body may hold several messages at once.
+    pub fn has_batches(self) -> bool {
+        self == Self::V2025_03_26
+    }
+
+    /// Whether an event stream begins with an event that has an id and no data.
+    pub fn primes_streams(self) -> bool {
+        self >= Self::V2025_11_25
+    }
+
+    /// Whether a tool call can ask for a task.
+    pub fn has_core_tasks(self) -> bool {
+        self == Self::V2025_11_25
     }
 
     /// From 2025-11-25 on, invalid tool arguments are a tool result with `isError`, so that the
@@ -105,6 +118,7 @@ mod tests {
         assert_eq!(Revision::parse("2026-07-29"), None);
         assert_eq!(Revision::V2025_11_25.era(), Era::Legacy);
         assert_eq!(Revision::V2026_07_28.era(), Era::Modern);
-        assert_eq!(Revision::served(), ["2026-07-28", "2025-11-25", "2025-06-18"]);
+        assert_eq!(Revision::served().first(), Some(&"2026-07-28"));
+        assert_eq!(Revision::served().len(), Revision::ALL.len());
     }
 }

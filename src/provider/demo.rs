@@ -62,21 +62,26 @@ fn sleep_time(seconds: f64) -> Result<Duration, CallError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Operation;
     use crate::protocol::Revision;
-    use crate::provider::run::{Job, run};
+    use crate::protocol::call::ToolCall;
+    use crate::provider::Side;
+    use crate::provider::run::{Ended, Job, run};
     use std::sync::Arc;
     use tokio_util::sync::CancellationToken;
 
     async fn call(tool: &str, arguments: &str) -> String {
+        let arguments = Some(serde_json::from_str(arguments).unwrap());
+        let call = ToolCall { name: tool.into(), arguments, task: None };
         let job = Job {
-            tool: tool.into(),
-            arguments: Some(serde_json::from_str(arguments).unwrap()),
-            revision: Revision::V2025_11_25,
+            operation: Operation::CallTool(call),
+            side: Side::silent(Revision::V2025_11_25),
             timeout: Duration::from_secs(10),
             cancelled: CancellationToken::new(),
         };
         match run(Arc::new(server()), job).await {
-            Ok(result) => serde_json::to_string(&result).unwrap(),
+            Ok(Ended::Questions(_)) => "asks".to_owned(),
+            Ok(Ended::Result(result)) => serde_json::to_string(&result).unwrap(),
             Err(error) => error.message,
         }
     }

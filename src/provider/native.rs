@@ -27,9 +27,11 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{CallContext, CallError, Provider, ProviderCall};
-use crate::catalogue::{ServerName, ToolDefinition};
-use crate::protocol::{ResultObject, RpcError};
+use tokio::sync::broadcast;
+
+use super::{CallContext, CallError, Event, Hosted, Provider, ProviderCall};
+use crate::catalogue::{Definition, Offer, ServerName};
+use crate::protocol::{Operation, ResultObject, RpcError};
 
 /// What a native tool returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,20 +73,21 @@ type Outcome = BoxFuture<'static, Result<ResultObject, CallError>>;
 type Handler = Arc<dyn Fn(Option<Box<RawValue>>, CallContext) -> Outcome + Send + Sync>;
 
 struct NativeTool {
-    definition: ToolDefinition,
+    definition: Definition,
     handler: Handler,
 }
 
 /// A server whose tools are functions of this process.
 pub struct NativeServer {
     name: ServerName,
+    events: broadcast::Sender<Event>,
     tools: BTreeMap<String, NativeTool>,
 }
 
 impl NativeServer {
     /// A server without tools.
     pub fn new(name: &str) -> Self {
-        Self { name: name.into(), tools: BTreeMap::new() }
+        Self { name: name.into(), events: broadcast::Sender::new(16), tools: BTreeMap::new() }
     }
 
     /// Adds a tool. Its input schema is that of `A`; arguments that don't fit never reach the
@@ -114,31 +117,45 @@ impl NativeServer {
         });
         // The members of a `json!` object always have a JSON form.
         let members = ResultObject::of(&definition).unwrap_or_default();
-        let definition = ToolDefinition { name: name.to_owned(), members };
+        let definition = Definition { name: name.to_owned(), members };
         self.tools.insert(name.to_owned(), NativeTool { definition, handler: run });
         self
     }
 
-    /// The server's name.
-    pub fn name(&self) -> &ServerName {
-        &self.name
-    }
-
     /// What it announces.
-    pub fn definitions(&self) -> Vec<ToolDefinition> {
+    pub fn definitions(&self) -> Vec<Definition> {
         self.tools.values().map(|tool| tool.definition.clone()).collect()
     }
 }
 
 impl Provider for NativeServer {
     fn call(&self, call: ProviderCall) -> Outcome {
-        match self.tools.get(&*call.tool) {
-            Some(tool) => (tool.handler)(call.arguments, call.context),
+        let Operation::CallTool(asked) = call.operation else {
+            let error = RpcError::method_not_found("prompts/get");
+            return async move { Err(CallError::Failed(error)) }.boxed();
+        };
+        match self.tools.get(&asked.name) {
+            Some(tool) => (tool.handler)(asked.arguments, call.context),
             None => {
-                let error = RpcError::method_not_found(&call.tool);
+                let error = RpcError::method_not_found(&asked.name);
                 async move { Err(CallError::Failed(error)) }.boxed()
             }
         }
+    }
+}
+
+impl Hosted for NativeServer {
+    fn name(&self) -> ServerName {
+        Arc::clone(&self.name)
+    }
+
+    fn offer(&self) -> BoxFuture<'static, Offer> {
+        let offer = Offer { tools: self.definitions(), ..Offer::default() };
+        Box::pin(std::future::ready(offer))
+    }
+
+    fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
     }
 }
 

@@ -7,26 +7,31 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::json;
-use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{CallContext, CallError, Provider, ProviderCall};
-use crate::protocol::{Code, ResultObject, Revision, RpcError};
+use super::{CallContext, CallError, Provider, ProviderCall, Questions, Side};
+use crate::protocol::{Code, Operation, ResultObject, Revision, RpcError};
 
 /// What a call needs beside its provider.
-#[derive(Debug)]
 pub struct Job {
-    /// The tool's plain name.
-    pub tool: Arc<str>,
-    /// The arguments' text.
-    pub arguments: Option<Box<RawValue>>,
-    /// The revision of the client's edge.
-    pub revision: Revision,
+    /// What is done, under the server's own names.
+    pub operation: Operation,
+    /// The client's edge.
+    pub side: Side,
     /// Its time limit.
     pub timeout: Duration,
     /// Its cancellation.
     pub cancelled: CancellationToken,
+}
+
+/// How a call ended that did not fail.
+#[derive(Debug)]
+pub enum Ended {
+    /// With its result.
+    Result(ResultObject),
+    /// With questions to the client (2026-07-28).
+    Questions(Questions),
 }
 
 /// Runs the call to its single outcome.
@@ -34,11 +39,11 @@ pub struct Job {
 /// # Errors
 /// -32603 when the handler panicked, our own codes for a passed deadline and a cancellation, and
 /// whatever the provider failed with.
-pub async fn run(provider: Arc<dyn Provider>, job: Job) -> Result<ResultObject, RpcError> {
+pub async fn run(provider: Arc<dyn Provider>, job: Job) -> Result<Ended, RpcError> {
     let deadline = Instant::now() + job.timeout;
-    let context =
-        CallContext { revision: job.revision, cancelled: job.cancelled.clone(), deadline };
-    let call = ProviderCall { tool: job.tool, arguments: job.arguments, context };
+    let revision = job.side.revision;
+    let context = CallContext::new(job.side, job.cancelled.clone(), deadline);
+    let call = ProviderCall { operation: job.operation, context };
     // A panic may happen before the future exists, too.
     let future = AssertUnwindSafe(async move { provider.call(call).await }).catch_unwind();
     tokio::select! {
@@ -47,7 +52,7 @@ pub async fn run(provider: Arc<dyn Provider>, job: Job) -> Result<ResultObject, 
             Err(RpcError::new(Code::Cancelled, "The request was cancelled"))
         }
         outcome = timeout_at(deadline, future) => match outcome {
-            Ok(Ok(result)) => conclude(result, job.revision),
+            Ok(Ok(result)) => conclude(result, revision),
             Ok(Err(_panic)) => Err(RpcError::crashed("tool handler")),
             Err(_elapsed) => {
                 // Work that the handler started elsewhere learns that nobody waits any more.
@@ -62,23 +67,25 @@ pub async fn run(provider: Arc<dyn Provider>, job: Job) -> Result<ResultObject, 
 pub fn run_boxed(
     provider: Arc<dyn Provider>,
     job: Job,
-) -> BoxFuture<'static, Result<ResultObject, RpcError>> {
+) -> BoxFuture<'static, Result<Ended, RpcError>> {
     run(provider, job).boxed()
 }
 
 fn conclude(
     result: Result<ResultObject, CallError>,
     revision: Revision,
-) -> Result<ResultObject, RpcError> {
+) -> Result<Ended, RpcError> {
     match result {
-        Ok(result) => Ok(result),
+        Ok(result) => Ok(Ended::Result(result)),
         Err(CallError::Failed(error)) => Err(error),
+        Err(CallError::InputRequired(questions)) => Ok(Ended::Questions(*questions)),
         Err(CallError::InvalidArguments(why)) if revision.bad_arguments_are_results() => {
             let text = format!("Invalid arguments: {why}");
-            ResultObject::of(&json!({
+            let result = ResultObject::of(&json!({
                 "content": [{ "type": "text", "text": text }],
                 "isError": true,
-            }))
+            }));
+            result.map(Ended::Result)
         }
         Err(CallError::InvalidArguments(why)) => {
             Err(RpcError::new(Code::InvalidParams, format!("Invalid arguments: {why}")))
@@ -94,30 +101,33 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    /// Behaves as its tool's name says.
+    /// Behaves as the resource's name says.
     struct Moody;
 
     impl Provider for Moody {
         fn call(&self, call: ProviderCall) -> BoxFuture<'static, Result<ResultObject, CallError>> {
-            match &*call.tool {
+            let Operation::ReadResource(mood) = call.operation else { panic!("not asked here") };
+            match &*mood {
                 "panics at once" => panic!("on purpose"),
                 "panics later" => async { panic!("on purpose") }.boxed(),
                 "hangs" => std::future::pending().boxed(),
                 "refuses" => async { Err(CallError::InvalidArguments("no".into())) }.boxed(),
+                "asks" => async { Err(CallError::InputRequired(Box::default())) }.boxed(),
                 _ => async { Ok(ResultObject::empty()) }.boxed(),
             }
         }
     }
 
-    async fn outcome(tool: &str, revision: Revision, cancel: bool) -> Result<String, Code> {
+    async fn outcome(mood: &str, revision: Revision, cancel: bool) -> Result<String, Code> {
         let cancelled = CancellationToken::new();
         if cancel {
             cancelled.cancel();
         }
-        let timeout = Duration::from_secs(60);
-        let job = Job { tool: tool.into(), arguments: None, revision, timeout, cancelled };
-        match run(Arc::new(Moody), job).await {
-            Ok(result) => Ok(serde_json::to_string(&result).unwrap()),
+        let operation = Operation::ReadResource(mood.to_owned());
+        let (side, timeout) = (Side::silent(revision), Duration::from_secs(60));
+        match run(Arc::new(Moody), Job { operation, side, timeout, cancelled }).await {
+            Ok(Ended::Result(result)) => Ok(serde_json::to_string(&result).unwrap()),
+            Ok(Ended::Questions(_)) => Ok("questions".to_owned()),
             Err(error) => Err(error.code),
         }
     }
@@ -130,6 +140,7 @@ mod tests {
         assert_eq!(outcome("panics later", new, false).await, Err(Code::InternalError));
         assert_eq!(outcome("hangs", new, false).await, Err(Code::TimedOut));
         assert_eq!(outcome("hangs", new, true).await, Err(Code::Cancelled));
+        assert_eq!(outcome("asks", new, false).await, Ok("questions".to_owned()));
         let old = Revision::V2025_06_18;
         assert_eq!(outcome("refuses", old, false).await, Err(Code::InvalidParams));
         assert!(outcome("refuses", new, false).await.unwrap().contains(r#""isError":true"#));

@@ -20,6 +20,7 @@ use super::table::Record;
 use super::work::{Outcome, Planned, Work};
 use crate::admission::InFlight;
 use crate::protocol::{Call, Notification, RequestId};
+use crate::provider::Side;
 
 /// What all sessions share.
 #[derive(Clone)]
@@ -123,7 +124,7 @@ impl Session {
         let cancelled = CancellationToken::new();
         state.running.insert(ticket, Running { reply, cancelled: cancelled.clone() });
         let record = &state.record;
-        match self.0.work.plan(&record.scope, record.revision, call, cancelled) {
+        match self.0.work.plan(&record.scope, Side::silent(record.revision), call, cancelled) {
             Planned::Answer(outcome) => state.finished(ticket, outcome),
             Planned::Run(work) => {
                 let myself = myself.clone();

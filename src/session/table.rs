@@ -195,7 +195,8 @@ mod tests {
 
     fn open(table: &Table, scope: Scope) -> Option<Arc<Record>> {
         let client = ClientInfo { name: "c".into(), version: "1".into() };
-        table.open(scope, &Initialize { revision: Revision::V2025_11_25, client })
+        let (revision, capabilities) = (Revision::V2025_11_25, Default::default());
+        table.open(scope, &Initialize { revision, client, capabilities })
     }
 
     #[test]

@@ -6,10 +6,11 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalogue::Scope;
-use crate::protocol::{Call, ResultObject, Revision, RpcError};
-use crate::provider::run::{Job, run_boxed};
+use crate::protocol::{Call, ResultObject, RpcError};
+use crate::provider::Side;
+use crate::provider::run::{Ended, Job, run_boxed};
 use crate::registry::Published;
-use crate::router::{Route, route};
+use crate::router::{Route, discover, list, route};
 
 /// The single outcome of a request.
 pub type Outcome = Result<ResultObject, RpcError>;
@@ -36,21 +37,39 @@ impl Work {
     pub fn plan(
         &self,
         scope: &Scope,
-        revision: Revision,
+        side: Side,
         call: Call,
         cancelled: CancellationToken,
     ) -> Planned {
         let snapshot = self.published.load();
-        match route(&snapshot.catalogue, scope, revision, call) {
-            Route::Answer(outcome) => Planned::Answer(outcome),
-            Route::Provider { server, tool, arguments } => match snapshot.provider(&server) {
-                Some(provider) => {
-                    let job = Job { tool, arguments, revision, timeout: self.timeout, cancelled };
-                    Planned::Run(run_boxed(provider, job))
-                }
-                None => Planned::Answer(Err(RpcError::crashed("catalogue"))),
+        let catalogue = &snapshot.catalogue;
+        let outcome = match call {
+            Call::Ping => Ok(ResultObject::empty()),
+            Call::Discover => discover(catalogue, scope),
+            Call::List(kind, cursor) => {
+                list(catalogue, scope, side.revision, kind, cursor.as_deref())
+            }
+            Call::Operate(operation) => match route(catalogue, scope, operation) {
+                Route::Answer(outcome) => outcome,
+                Route::Provider { server, operation, .. } => match snapshot.provider(&server) {
+                    Some(provider) => {
+                        let job = Job { operation, side, timeout: self.timeout, cancelled };
+                        let work = run_boxed(provider, job);
+                        return Planned::Run(Box::pin(async move {
+                            match work.await? {
+                                Ended::Result(result) => Ok(result),
+                                Ended::Questions(_) => Err(RpcError::crashed("catalogue")),
+                            }
+                        }));
+                    }
+                    None => Err(RpcError::crashed("catalogue")),
+                },
             },
-        }
+            Call::Session(_) | Call::Listen(_) | Call::Task(_) => {
+                Err(RpcError::method_not_found(""))
+            }
+        };
+        Planned::Answer(outcome)
     }
 
     /// Does the whole work here and now: for requests without a session, whose future belongs to
@@ -58,10 +77,10 @@ impl Work {
     ///
     /// # Errors
     /// What the request's single answer says.
-    pub async fn perform(&self, scope: &Scope, revision: Revision, call: Call) -> Outcome {
+    pub async fn perform(&self, scope: &Scope, side: Side, call: Call) -> Outcome {
         let cancelled = CancellationToken::new();
         let _on_drop = cancelled.clone().drop_guard();
-        match self.plan(scope, revision, call, cancelled) {
+        match self.plan(scope, side, call, cancelled) {
             Planned::Answer(outcome) => outcome,
             Planned::Run(work) => work.await,
         }

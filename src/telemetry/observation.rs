@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use super::Metrics;
 use super::metrics::OperationLabels;
-use crate::protocol::call::Method;
 use crate::protocol::error::Blame;
-use crate::protocol::{RequestId, ResultObject, Revision, RpcError};
+use crate::protocol::{Method, RequestId, ResultObject, Revision, RpcError};
 
 /// Longest request id that is logged, in characters: a client chooses it.
 const ID_CHARS: usize = 64;
@@ -38,8 +37,8 @@ impl Observation {
     }
 
     /// Notes which tool is called: its published name, or `_other` for one that doesn't exist.
-    pub fn calls(&mut self, tool: Option<&str>) {
-        self.tool = tool.unwrap_or("_other").into();
+    pub fn calls(&mut self, tool: Option<Arc<str>>) {
+        self.tool = tool.unwrap_or_else(|| "_other".into());
     }
 
     /// Ends with the request's only answer.
@@ -49,7 +48,9 @@ impl Observation {
                 self.tell("tool_error", Blame::None);
             }
             Ok(_) => self.tell("", Blame::None),
-            Err(error) => self.tell(&error.code.number().to_string(), error.code.blame()),
+            Err(error) => {
+                self.tell(&error.code.number(self.revision.era()).to_string(), error.code.blame())
+            }
         }
     }
 

@@ -35,7 +35,8 @@ async fn modern_clients_discover_list_and_call() {
     let discover = modern("d", "server/discover", json!({}));
     let answer = node.post("/mcp", &modern_headers("server/discover", ""), &discover).await.json();
     let result = &answer["result"];
-    assert_eq!(result["supportedVersions"], json!([MODERN, "2025-11-25", "2025-06-18"]));
+    let served = [MODERN, "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+    assert_eq!(result["supportedVersions"], json!(served));
     assert_eq!(
         (&result["resultType"], &result["cacheScope"]),
         (&"complete".into(), &"public".into())

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use erlmcp::config::Config;
 use erlmcp::node::{Listeners, Node};
-use erlmcp::provider::demo;
 use erlmcp::provider::native::{NativeServer, ToolResult};
+use erlmcp::provider::{Hosted, demo};
 use reqwest::{Client, Method, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -39,8 +39,8 @@ impl TestNode {
         let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
         let listeners = Listeners { http: bind(), metrics: bind() };
         let (server, held) = held_server();
-        let natives = vec![demo::server(), server];
-        let node = Node::start_with(config, listeners, natives).await.unwrap();
+        let hosted: Vec<Arc<dyn Hosted>> = vec![Arc::new(demo::server()), Arc::new(server)];
+        let node = Node::start_with(config, listeners, hosted).await.unwrap();
         let url = format!("http://{}", node.http_address());
         let probes = format!("http://{}", node.metrics_address());
         Self { node, url, probes, held }

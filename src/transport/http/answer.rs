@@ -8,7 +8,7 @@ use warp::Reply;
 use warp::reply::Response;
 
 use crate::protocol::header::name::SESSION_ID;
-use crate::protocol::{Code, RequestId, Response as RpcResponse, RpcError};
+use crate::protocol::{Code, Era, RequestId, Response as RpcResponse, RpcError};
 use crate::session::SessionId;
 
 /// How a client wants its answer.
@@ -72,9 +72,9 @@ impl Answer {
         let mut response = match &self.message {
             None => Response::default(),
             Some(message) if form == Form::Events && self.status == StatusCode::OK => {
-                event(&message.encode())
+                event(&message.encode(Era::Legacy))
             }
-            Some(message) => json(message.encode()),
+            Some(message) => json(message.encode(Era::Legacy)),
         };
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

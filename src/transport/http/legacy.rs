@@ -9,11 +9,10 @@ use super::endpoint::Endpoint;
 use super::mcp::note_tool;
 use crate::admission::InFlight;
 use crate::catalogue::Scope;
-use crate::protocol::call::Method;
 use crate::protocol::handshake::Initialize;
 use crate::protocol::header::Headers;
 use crate::protocol::{
-    Call, Code, Era, Notification, Request, RequestId, Response, Revision, RpcError,
+    Call, Code, Method, Notification, Request, RequestId, Response, Revision, RpcError,
 };
 use crate::session::Record;
 use crate::session::work::Outcome;
@@ -52,7 +51,7 @@ pub fn session(
         return Err(Refusal::bad(RpcError::new(Code::InvalidRequest, why)));
     };
     if let Some(version) = &headers.protocol_version
-        && !Revision::parse(version).is_some_and(Revision::is_served)
+        && Revision::parse(version).is_none()
     {
         return Err(Refusal::bad(RpcError::unsupported_version(version)));
     }
@@ -81,7 +80,7 @@ pub async fn asked(
     let parts = &endpoint.0;
     let revision = record.revision;
     let mut seen = Observation::begin(&parts.metrics, &request.id, &request.method, revision);
-    let call = Method::parse(&request.method, Era::Legacy)
+    let call = Method::parse(&request.method, revision)
         .ok_or_else(|| RpcError::method_not_found(&request.method))
         .and_then(|method| Call::parse(method, request.params.as_deref()));
     let outcome = match call {
@@ -125,7 +124,7 @@ async fn open(
     scope: &Scope,
     asked: &Initialize,
 ) -> Result<(crate::protocol::ResultObject, Arc<Record>), RpcError> {
-    let result = asked.result(&endpoint.0.server)?;
+    let result = asked.result(&endpoint.0.server, None)?;
     let record = endpoint.0.sessions.open(scope.clone(), asked).await?;
     Ok((result, record))
 }

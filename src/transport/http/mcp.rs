@@ -1,5 +1,7 @@
 //! `/mcp` and `/mcp/SERVER`: one message in, at most one out.
 
+use std::sync::Arc;
+
 use futures_util::Stream;
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::{Method as HttpMethod, StatusCode};
@@ -15,8 +17,10 @@ use crate::catalogue::Scope;
 use crate::protocol::header::{Headers, name};
 use crate::protocol::meta::{self, Edge};
 use crate::protocol::{
-    Call, Code, Incoming, Limits, Notification, Request, Revision, RpcError, decode,
+    Call, Code, Incoming, Kind, Limits, Notification, Operation, Request, Revision, RpcError,
+    decode,
 };
+use crate::provider::Side;
 use crate::telemetry::Observation;
 
 /// Answers whatever came to an MCP endpoint.
@@ -141,7 +145,7 @@ async fn stateless(
     let parts = &endpoint.0;
     let newest = Revision::V2026_07_28;
     let mut seen = Observation::begin(&parts.metrics, &request.id, &request.method, newest);
-    let (revision, method) = match meta::check(headers, &request) {
+    let checked = match meta::check(headers, &request) {
         Ok(checked) => checked,
         Err(error) => {
             let status = match error.code {
@@ -152,11 +156,12 @@ async fn stateless(
             return Answer::refuse(status, Some(request.id), error);
         }
     };
-    let outcome = match Call::parse(method, request.params.as_deref()) {
+    let revision = checked.revision;
+    let outcome = match Call::parse(checked.method, request.params.as_deref()) {
         Err(error) => Err(error),
         Ok(call) => {
             note_tool(endpoint, scope, &call, &mut seen);
-            let work = parts.work.perform(scope, revision, call);
+            let work = parts.work.perform(scope, Side::silent(revision), call);
             parts.stopping.run_until_cancelled(work).await.unwrap_or_else(|| Err(stopped()))
         }
     };
@@ -167,9 +172,10 @@ async fn stateless(
 
 /// Tells the observation which tool is called.
 pub(super) fn note_tool(endpoint: &Endpoint, scope: &Scope, call: &Call, seen: &mut Observation) {
-    if let Call::CallTool(call) = call {
-        let label = endpoint.0.work.published.load().catalogue.label(scope, &call.name);
-        seen.calls(label.as_deref());
+    if let Call::Operate(Operation::CallTool(call)) = call {
+        let snapshot = endpoint.0.work.published.load();
+        let tool = snapshot.catalogue.find(scope, Kind::Tools, &call.name);
+        seen.calls(tool.map(|tool| Arc::clone(&tool.label)));
     }
 }
 
