@@ -16,8 +16,7 @@ pub struct Config {
     /// How long a request may take. Most clients give up at 60 seconds; work that nobody waits
     /// for is waste.
     pub timeout_ms: u64,
-    /// Requests that are read or worked on at once: each holds its body and a task. An answer that
-    /// its client has not taken yet doesn't count.
+    /// Requests at once, until their clients have taken the answers: each holds memory.
     pub max_in_flight: u32,
     /// Requests of one session at once, so that no session can use up the node.
     pub max_in_flight_per_session: usize,
@@ -49,6 +48,16 @@ pub struct Admission {
 pub struct InFlight {
     gauge: Gauge,
     _permit: OwnedSemaphorePermit,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl InFlight {
+    /// Keeps the room of the request's body as long as the request.
+    #[must_use]
+    pub fn with_room(mut self, room: OwnedSemaphorePermit) -> Self {
+        self._room = Some(room);
+        self
+    }
 }
 
 impl Admission {
@@ -62,7 +71,7 @@ impl Admission {
     pub fn admit(&self) -> Option<InFlight> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         self.in_flight.inc();
-        Some(InFlight { gauge: self.in_flight.clone(), _permit: permit })
+        Some(InFlight { gauge: self.in_flight.clone(), _permit: permit, _room: None })
     }
 
     /// Requests in the node now.

@@ -15,9 +15,12 @@ use crate::config::Config;
 use crate::protocol::meta::ServerInfo;
 use crate::provider::{Hosted, demo};
 use crate::registry::{self, Published};
+use crate::session::rounds::Rounds;
+use crate::session::seal::Seal;
 use crate::session::{self, Sessions, Table, Work};
 use crate::telemetry::supervision::RestartCounter;
 use crate::telemetry::{Health, Metrics, Status};
+use crate::transport::http::body::Room;
 use crate::transport::http::endpoint::{Endpoint, Parts};
 use crate::transport::http::guard::Guard;
 use crate::transport::http::responder::Responder;
@@ -131,6 +134,7 @@ impl Node {
         let public = Front::new(listeners.http, config.http.max_connections, &config)?;
         let operators = Front::new(listeners.metrics, OPERATOR_CONNECTIONS, &config)?;
         let max_in_flight = config.requests.max_in_flight_per_session;
+        let ask_timeout = config.sessions.ask_timeout();
         let endpoint = endpoint(config, &slots, &published);
         let parts = &endpoint.0;
         let responder = |routes, front: &Front, http: &http::Config| {
@@ -140,9 +144,14 @@ impl Node {
         };
         let root = tree(tree::Parts {
             slots: slots.clone(),
-            registry: registry::Config { published, hosted },
-            session: session::actor::Config { work: parts.work.clone(), max_in_flight },
+            registry: registry::Config { published: published.clone(), hosted },
+            session: session::actor::Config {
+                work: parts.work.clone(),
+                max_in_flight,
+                ask_timeout,
+            },
             sessions: parts.sessions.clone(),
+            published: published.clone(),
             http: responder(routes::public(&endpoint), &public, &parts.http),
             metrics: responder(routes::operators(&endpoint), &operators, &parts.http),
             observer: Arc::new(RestartCounter(parts.metrics.clone())),
@@ -197,6 +206,7 @@ impl Node {
         tracing::info!(in_flight = parts.admission.in_flight(), "the node drains");
         tokio::time::sleep(self.delay).await;
         self.public.close();
+        parts.ending.cancel();
         let finished = async {
             self.public.connections.closed().await;
             parts.admission.idle().await;
@@ -228,22 +238,25 @@ fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
     let health = Health::default();
     let request_timeout = config.requests.timeout();
     let sessions = Sessions {
-        table: Table::new(config.sessions.max),
+        table: Table::new(config.sessions.max, config.sessions.kept()),
         supervisor: slots.sessions.clone(),
         starts: TaskTracker::new(),
         config: config.sessions,
-        request_timeout,
         metrics: metrics.clone(),
         health: health.clone(),
     };
+    let rounds = Rounds(Seal::random());
+    let room = Room::new(config.http.body_room_bytes);
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Endpoint(Arc::new(Parts {
         http: config.http,
-        work: Work { published: published.clone(), timeout: request_timeout },
+        work: Work { published: published.clone(), timeout: request_timeout, rounds },
         sessions,
+        room,
         admission: Admission::new(&config.requests, metrics.in_flight.clone()),
         metrics,
         health,
+        ending: CancellationToken::new(),
         stopping: CancellationToken::new(),
         server: ServerInfo { name: "erlmcp".to_owned(), version },
         node_name: config.node.name,

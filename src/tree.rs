@@ -5,12 +5,13 @@
 //! that [`Parts`] holds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ractor::ActorRef;
 use supervisors::{ChildSpec, Observer, Slot, Strategy, Supervisor};
 
-use crate::registry::{self, Registry};
+use crate::registry::{self, Published, Registry};
 use crate::session::{self, SessionSupervisor, Sessions};
 use crate::transport::http::listener::{self, Listener};
 
@@ -35,8 +36,10 @@ pub struct Parts {
     pub registry: registry::Config,
     /// For each session.
     pub session: session::actor::Config,
-    /// For the expiry of sessions.
+    /// For the expiry of sessions, and for telling them what changed.
     pub sessions: Sessions,
+    /// What changes are told of.
+    pub published: Published,
     /// For the public listener.
     pub http: listener::Config,
     /// For the operators' listener.
@@ -47,7 +50,9 @@ pub struct Parts {
 
 /// The tree. Children start in this order, and stop in its reverse.
 pub fn tree(parts: Parts) -> Supervisor {
-    let Parts { slots, registry, session, sessions, http, metrics, observer } = parts;
+    let Parts { slots, registry, session, sessions, published, http, metrics, observer } = parts;
+    let table = sessions.table.clone();
+    let first = AtomicBool::new(true);
     Supervisor::new(Strategy::OneForOne)
         .name("erlmcp")
         // Because its children hold no state that a restart could not rebuild, a few crashes in a
@@ -62,6 +67,10 @@ pub fn tree(parts: Parts) -> Supervisor {
             ChildSpec::dynamic("sessions", session::front::supervisor(session))
                 .slot(&slots.sessions),
         )
+        .child(ChildSpec::task("bulletin", move || {
+            let first = first.swap(false, Ordering::Relaxed);
+            session::bulletin::run(table.clone(), published.clone(), first)
+        }))
         .child(ChildSpec::task("expiry", move || session::expiry::run(sessions.clone())))
         .child(ChildSpec::supervisor(
             "transports",

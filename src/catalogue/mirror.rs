@@ -4,10 +4,9 @@
 use serde_json::Value;
 
 use crate::protocol::header::mirrored;
+use crate::protocol::header::name::PARAM_PREFIX;
 use crate::protocol::{Code, RpcError};
 
-/// In front of a mirrored argument's name, in lower case.
-pub const PREFIX: &str = "mcp-param-";
 /// Where a schema names its header.
 const ANNOTATION: &str = "x-mcp-header";
 /// Deepest property that is looked at.
@@ -18,7 +17,7 @@ const SAFE_INTEGER: i64 = (1 << 53) - 1;
 /// One argument that a header mirrors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mirror {
-    /// The header's name behind [`PREFIX`], in lower case.
+    /// The header's name behind `Mcp-Param-`, in lower case.
     pub header: String,
     path: Vec<String>,
     is_integer: bool,
@@ -80,7 +79,7 @@ impl Mirror {
         match fault {
             None => Ok(()),
             Some(how) => {
-                let message = format!("The header {PREFIX}{} {how}", self.header);
+                let message = format!("The header {PARAM_PREFIX}{} {how}", self.header);
                 Err(RpcError::new(Code::HeaderMismatch, message))
             }
         }

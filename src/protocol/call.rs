@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::envelope::is_object;
@@ -131,19 +131,29 @@ pub enum TaskCall {
 }
 
 /// Which notifications a `subscriptions/listen` stream asks for (2026-07-28).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Filter {
     /// `notifications/tools/list_changed`
+    #[serde(skip_serializing_if = "is_false")]
     pub tools_list_changed: bool,
     /// `notifications/prompts/list_changed`
+    #[serde(skip_serializing_if = "is_false")]
     pub prompts_list_changed: bool,
     /// `notifications/resources/list_changed`
+    #[serde(skip_serializing_if = "is_false")]
     pub resources_list_changed: bool,
     /// `notifications/resources/updated` of these URIs
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resource_subscriptions: Vec<String>,
     /// `notifications/tasks` of these tasks (tasks extension)
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub task_ids: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it by reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A request whose parameters are parsed. `initialize` isn't one: it makes the session in which

@@ -1,10 +1,10 @@
 //! What a client can do for us: its capabilities, and the requests that it may be sent.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{Code, ResultObject, RpcError};
+use super::{Code, RequestId, ResultObject, RpcError};
 
 /// The extension by which a client understands tasks (2026-07-28).
 pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
@@ -122,6 +122,21 @@ pub struct Ask {
 }
 
 impl Ask {
+    /// The whole message, as it goes to a legacy client.
+    pub fn encode(&self, id: &RequestId) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Wire<'a> {
+            jsonrpc: &'static str,
+            id: &'a RequestId,
+            method: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            params: Option<&'a RawValue>,
+        }
+        let (method, params) = (self.kind.method(), self.params.as_deref());
+        // Ids, method names and raw values always have a JSON form.
+        serde_json::to_vec(&Wire { jsonrpc: "2.0", id, method, params }).unwrap_or_default()
+    }
+
     /// The request object as it stands inside an `input_required` result (2026-07-28).
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The standard HTTP headers of MCP, as text: what they are called and how a value is decoded.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -13,6 +15,10 @@ pub mod name {
     pub const METHOD: &str = "mcp-method";
     /// The name of what is called or read, mirrored (2026-07-28).
     pub const NAME: &str = "mcp-name";
+    /// In front of the names of mirrored arguments (2026-07-28).
+    pub const PARAM_PREFIX: &str = "mcp-param-";
+    /// The event behind which a client resumes a stream (HTML standard).
+    pub const LAST_EVENT_ID: &str = "last-event-id";
 }
 
 /// The standard headers of one request; a header that came twice is one text with a comma, which
@@ -27,6 +33,10 @@ pub struct Headers {
     pub method: Option<String>,
     /// `Mcp-Name`
     pub name: Option<String>,
+    /// `Mcp-Param-*`, by the names behind the prefix, in lower case.
+    pub params: BTreeMap<String, String>,
+    /// `Last-Event-ID`
+    pub last_event_id: Option<String>,
 }
 
 const OPEN: &str = "=?base64?";

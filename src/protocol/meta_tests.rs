@@ -8,9 +8,9 @@ fn headers(version: Option<&str>, method: Option<&str>, name: Option<&str>) -> H
     let own = |text: Option<&str>| text.map(ToOwned::to_owned);
     Headers {
         protocol_version: own(version),
-        session_id: None,
         method: own(method),
         name: own(name),
+        ..Headers::default()
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::waits::Waits;
 use super::{CallError, Questions};
 use crate::protocol::notification::{LogMessage, Outgoing, Progress};
 use crate::protocol::{Ask, AskError, ClientCapabilities, Level, Revision, RpcError};
@@ -105,8 +106,10 @@ pub struct CallContext {
     /// Cancelled when nobody waits for the result any more. The call's future is dropped then;
     /// work that runs elsewhere should watch this.
     pub cancelled: CancellationToken,
-    /// When the call's future is dropped at the latest.
+    /// When the call's future is dropped at the latest, unless it waits for its client.
     pub deadline: Instant,
+    /// How long the call waited for its client.
+    pub(super) waits: Waits,
     /// The bits of the last progress told, which has to grow.
     told: Arc<AtomicU64>,
 }
@@ -121,7 +124,7 @@ impl CallContext {
     /// The context of a call that ends at `deadline`.
     pub fn new(side: Side, cancelled: CancellationToken, deadline: Instant) -> Self {
         let told = Arc::new(AtomicU64::new(f64::NEG_INFINITY.to_bits()));
-        Self { side, cancelled, deadline, told }
+        Self { side, cancelled, deadline, waits: Waits::default(), told }
     }
 
     /// The revision of the client's edge.
@@ -176,6 +179,7 @@ impl CallContext {
         if !self.side.client.can_wait() {
             return Err(CallError::InputRequired(Box::new(Questions { asks, state })));
         }
+        let _waiting = self.waits.begin();
         let asked = asks.into_iter().map(|(key, ask)| {
             let answer = self.side.client.ask(ask);
             async move { Ok::<_, AskError>((key, answer.await?)) }

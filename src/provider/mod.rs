@@ -5,6 +5,7 @@ pub mod context;
 pub mod demo;
 pub mod native;
 pub mod run;
+pub mod waits;
 
 use std::collections::BTreeMap;
 

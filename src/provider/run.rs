@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{CallContext, CallError, Provider, ProviderCall, Questions, Side};
@@ -43,6 +43,7 @@ pub async fn run(provider: Arc<dyn Provider>, job: Job) -> Result<Ended, RpcErro
     let deadline = Instant::now() + job.timeout;
     let revision = job.side.revision;
     let context = CallContext::new(job.side, job.cancelled.clone(), deadline);
+    let waits = context.waits.clone();
     let call = ProviderCall { operation: job.operation, context };
     // A panic may happen before the future exists, too.
     let future = AssertUnwindSafe(async move { provider.call(call).await }).catch_unwind();
@@ -51,15 +52,15 @@ pub async fn run(provider: Arc<dyn Provider>, job: Job) -> Result<Ended, RpcErro
         () = job.cancelled.cancelled() => {
             Err(RpcError::new(Code::Cancelled, "The request was cancelled"))
         }
-        outcome = timeout_at(deadline, future) => match outcome {
-            Ok(Ok(result)) => conclude(result, revision),
-            Ok(Err(_panic)) => Err(RpcError::crashed("tool handler")),
-            Err(_elapsed) => {
-                // Work that the handler started elsewhere learns that nobody waits any more.
-                job.cancelled.cancel();
-                Err(RpcError::timed_out(millis(job.timeout)))
-            }
+        outcome = future => match outcome {
+            Ok(result) => conclude(result, revision),
+            Err(_panic) => Err(RpcError::crashed("tool handler")),
         },
+        () = waits.spent(deadline) => {
+            // Work that the handler started elsewhere learns that nobody waits any more.
+            job.cancelled.cancel();
+            Err(RpcError::timed_out(millis(job.timeout)))
+        }
     }
 }
 

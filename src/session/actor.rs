@@ -1,26 +1,35 @@
 //! The session actor: one per legacy client.
 //!
-//! *Owns* the client's requests in flight, as tasks, and the channels of their answers.
-//! *Receives* requests, notifications and the end of its session. *Sends* answers.
-//! *Fails when* a part of it panics. *Restarted by* the dynamic supervisor `sessions`, with the
-//! same record, hence under the same id; the channels of the crashed incarnation close, by which
-//! each of its requests gets exactly one error.
+//! *Owns* the client's requests in flight, as tasks, and what they ask the client. *Receives*
+//! requests, notifications, the client's answers, and the end of its session. *Sends* answers and
+//! questions. *Fails when* a part of it panics. *Restarted by* the dynamic supervisor `sessions`,
+//! with the same record, hence under the same id; the crashed incarnation drops its exchanges, by
+//! which each of its requests gets exactly one error.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::machine::{Effect, Input, Machine, Ticket};
+use super::exchange::Exchange;
+use super::link::{Question, SessionLink};
+use super::machine::{AskId, Effect, Input, Machine, Ticket};
 use super::table::Record;
 use super::work::{Outcome, Planned, Work};
 use crate::admission::InFlight;
-use crate::protocol::{Call, Notification, RequestId};
-use crate::provider::Side;
+use crate::protocol::call::SessionCall;
+use crate::protocol::error::ReceivedError;
+use crate::protocol::meta::Extras;
+use crate::protocol::notification::Outgoing;
+use crate::protocol::{AskError, Call, Code, Notification, RequestId, ResultObject, RpcError};
+use crate::provider::{Inputs, Side};
 
 /// What all sessions share.
 #[derive(Clone)]
@@ -29,30 +38,34 @@ pub struct Config {
     pub work: Work,
     /// Requests of one session at once.
     pub max_in_flight: usize,
+    /// How long a client may take to answer a question.
+    pub ask_timeout: Duration,
 }
 
 /// A request on its way into a session.
-#[derive(Debug)]
 pub struct SessionRequest {
-    /// The id.
-    pub id: RequestId,
     /// What is asked.
     pub call: Call,
-    /// Its place in the node, kept until the work is done.
-    pub place: InFlight,
-    /// Where the answer goes. Dropped without one, it tells of a crash.
-    pub reply: oneshot::Sender<Outcome>,
+    /// What stands beside its parameters.
+    pub extras: Extras,
+    /// Where the answer goes, and all that comes before it.
+    pub exchange: Exchange,
 }
 
 /// What a session is told.
-#[derive(Debug)]
 pub enum Msg {
     /// The client asks.
     Request(Box<SessionRequest>),
     /// The client tells.
     Notify(Notification, InFlight),
+    /// The client answers a question.
+    Reply(RequestId, Result<Box<RawValue>, Box<RawValue>>),
     /// The work on a request is done.
     Finished(Ticket, Outcome),
+    /// A running request asks the client something.
+    Ask(Box<Question>),
+    /// It does not wait for the answer any more.
+    Unask(AskId),
     /// The session is over.
     End,
 }
@@ -61,15 +74,18 @@ pub enum Msg {
 pub struct Session(pub Config);
 
 struct Running {
-    reply: oneshot::Sender<Outcome>,
+    exchange: Exchange,
     cancelled: CancellationToken,
 }
 
-/// The actor's state. Dropping it ends the tasks and closes the channels.
+type Reply = oneshot::Sender<Result<Box<RawValue>, AskError>>;
+
+/// The actor's state. Dropping it ends the tasks and answers what is in flight.
 pub struct SessionState {
     record: Arc<Record>,
     machine: Machine,
     running: HashMap<Ticket, Running>,
+    questions: HashMap<AskId, (Ticket, Reply)>,
     tasks: JoinSet<()>,
 }
 
@@ -83,14 +99,19 @@ impl Actor for Session {
         myself: ActorRef<Msg>,
         record: Arc<Record>,
     ) -> Result<SessionState, ActorProcessingErr> {
-        let machine = Machine::new(self.0.max_in_flight);
         record.publish(myself.clone());
         // Who ends the session marks it first and looks for the actor then; here it is the other
         // way round, so one of the two sees the other.
         if record.has_ended() {
             myself.stop(None);
         }
-        Ok(SessionState { record, machine, running: HashMap::new(), tasks: JoinSet::new() })
+        Ok(SessionState {
+            record,
+            machine: Machine::new(self.0.max_in_flight),
+            running: HashMap::new(),
+            questions: HashMap::new(),
+            tasks: JoinSet::new(),
+        })
     }
 
     async fn handle(
@@ -105,7 +126,10 @@ impl Actor for Session {
                 state.notified(&notification);
                 drop(place);
             }
+            Msg::Reply(id, answer) => state.replied(id, answer),
             Msg::Finished(ticket, outcome) => state.finished(ticket, outcome),
+            Msg::Ask(question) => state.asked(*question),
+            Msg::Unask(id) => state.unasked(id),
             Msg::End => myself.stop(None),
         }
         Ok(())
@@ -114,29 +138,73 @@ impl Actor for Session {
 
 impl Session {
     fn requested(&self, myself: &ActorRef<Msg>, request: SessionRequest, state: &mut SessionState) {
-        let SessionRequest { id, call, place, reply } = request;
-        let ticket = match state.machine.on(Input::Requested(id)) {
+        let SessionRequest { call, extras, exchange } = request;
+        let ticket = match state.machine.on(Input::Requested(exchange.id().clone())) {
             Effect::Start(ticket) => ticket,
-            Effect::Refuse(error) => return answer(reply, Err(error)),
+            Effect::Refuse(error) => return exchange.finish(Err(error)),
             // The machine answers a request with one of the two above.
-            Effect::Answer(_) | Effect::Cancel(_) | Effect::Ignore => return,
+            _ => return,
         };
         let cancelled = CancellationToken::new();
-        state.running.insert(ticket, Running { reply, cancelled: cancelled.clone() });
-        let record = &state.record;
-        match self.0.work.plan(&record.scope, Side::silent(record.revision), call, cancelled) {
+        let side = self.side(myself, state, ticket, &exchange, extras);
+        state.running.insert(ticket, Running { exchange, cancelled: cancelled.clone() });
+        let planned = match call {
+            Call::Session(call) => Planned::Answer(change(&state.record, call)),
+            call => self.0.work.plan(&state.record.scope, side, call, cancelled),
+        };
+        match planned {
             Planned::Answer(outcome) => state.finished(ticket, outcome),
             Planned::Run(work) => {
                 let myself = myself.clone();
                 state.tasks.spawn(async move {
                     let outcome = work.await;
-                    drop(place);
                     // A session that is gone has nobody left to answer.
                     let _ = myself.cast(Msg::Finished(ticket, outcome));
                 });
             }
         }
     }
+
+    fn side(
+        &self,
+        myself: &ActorRef<Msg>,
+        state: &SessionState,
+        ticket: Ticket,
+        exchange: &Exchange,
+        extras: Extras,
+    ) -> Side {
+        let record = &state.record;
+        let link = SessionLink {
+            side: exchange.side(),
+            record: Arc::clone(record),
+            actor: myself.clone(),
+            ticket,
+            patience: self.0.ask_timeout,
+        };
+        Side {
+            revision: record.revision,
+            capabilities: record.capabilities,
+            meta: extras.meta.map(Arc::from),
+            progress_token: extras.progress_token.map(Arc::from),
+            inputs: Arc::new(Inputs::default()),
+            client: Arc::new(link),
+        }
+    }
+}
+
+/// What changes the session itself; its record outlives the actor.
+fn change(record: &Record, call: SessionCall) -> Outcome {
+    match call {
+        SessionCall::SetLevel(level) => record.set_level(level),
+        SessionCall::Subscribe(uri) => {
+            if !record.subscribe(uri) {
+                let why = "This session is subscribed to too many resources";
+                return Err(RpcError::new(Code::InvalidParams, why));
+            }
+        }
+        SessionCall::Unsubscribe(uri) => record.unsubscribe(&uri),
+    }
+    Ok(ResultObject::empty())
 }
 
 #[derive(Deserialize)]
@@ -150,7 +218,7 @@ impl SessionState {
         if let Effect::Answer(ticket) = self.machine.on(Input::Finished(ticket))
             && let Some(running) = self.running.remove(&ticket)
         {
-            answer(running.reply, outcome);
+            running.exchange.finish(outcome);
         }
         // Tasks that have ended are kept until they are asked for.
         while self.tasks.try_join_next().is_some() {}
@@ -175,9 +243,40 @@ impl SessionState {
             running.cancelled.cancel();
         }
     }
-}
 
-/// A client that is gone doesn't wait for its answer any more.
-fn answer(reply: oneshot::Sender<Outcome>, outcome: Outcome) {
-    let _ = reply.send(outcome);
+    fn asked(&mut self, question: Question) {
+        let Question { ticket, id, ask, reply } = question;
+        let Effect::Send(id) = self.machine.on(Input::Asked(ticket, id)) else { return };
+        let message = Bytes::from(ask.encode(&id.to_request_id()));
+        let sent = self.running.get(&ticket).is_some_and(|r| r.exchange.side().ask(message));
+        if sent {
+            self.questions.insert(id, (ticket, reply));
+        } else {
+            self.machine.on(Input::Unasked(id));
+        }
+    }
+
+    /// Answers to what nobody asked are ignored.
+    fn replied(&mut self, id: RequestId, answer: Result<Box<RawValue>, Box<RawValue>>) {
+        if let Effect::Resolve(ask) = self.machine.on(Input::Replied(id))
+            && let Some((_, reply)) = self.questions.remove(&ask)
+        {
+            let answer = answer.map_err(|error| match serde_json::from_str(error.get()) {
+                Ok(ReceivedError { code, message, .. }) => AskError::Refused { code, message },
+                Err(_) => AskError::Refused { code: 0, message: "with no readable error".into() },
+            });
+            // Who asked may have gone meanwhile.
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn unasked(&mut self, id: AskId) {
+        if let Effect::Withdraw(id) = self.machine.on(Input::Unasked(id))
+            && let Some((ticket, _)) = self.questions.remove(&id)
+            && let Some(running) = self.running.get(&ticket)
+        {
+            let cancelled = Outgoing::cancelled(&id.to_request_id(), "nobody waits any more");
+            running.exchange.side().notify(&cancelled);
+        }
+    }
 }

@@ -11,6 +11,9 @@ pub async fn run(sessions: Sessions) {
     let mut ticks = tokio::time::interval(interval(limit));
     loop {
         ticks.tick().await;
+        for record in sessions.table.all() {
+            record.streams.expire();
+        }
         let idle = sessions.table.idle(limit);
         if !idle.is_empty() {
             tracing::info!(count = idle.len(), "idle sessions end");

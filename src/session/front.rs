@@ -5,29 +5,26 @@ use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 use ractor::{ActorRef, MessagingErr};
+use serde_json::value::RawValue;
 use supervisors::{ChildError, DynamicRef, DynamicSupervisor, Link, Restart, Slot, Started};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::Config;
 use super::actor::{self, Msg, Session, SessionRequest};
-use super::table::{Record, Table};
-use super::work::Outcome;
+use super::table::{Record, Table, Transport};
 use crate::admission::InFlight;
 use crate::catalogue::Scope;
 use crate::protocol::handshake::Initialize;
-use crate::protocol::{Call, Code, Notification, RequestId, RpcError};
+use crate::protocol::{Code, Notification, RequestId, RpcError};
 use crate::telemetry::metrics::SessionLabels;
-use crate::telemetry::{Health, Metrics, Status};
+use crate::telemetry::{Health, Metrics};
 
 /// The running supervisor of all session actors.
 pub type SessionSupervisor = DynamicRef<Arc<Record>, ActorRef<Msg>>;
 
 /// How long a dead actor's restart is waited for before its supervisor is asked about it.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// An answer is expected this much after the request's own deadline: only a wedged actor needs it.
-const MARGIN: Duration = Duration::from_secs(5);
 
 /// The supervisor's specification. A session that ends by itself is over; one that crashes is
 /// started again. Each has a budget of its own, because a session that crashes with its client's
@@ -55,8 +52,6 @@ pub struct Sessions {
     pub starts: TaskTracker,
     /// Limits.
     pub config: Config,
-    /// How long one request may take.
-    pub request_timeout: Duration,
     /// Where sessions are counted.
     pub metrics: Metrics,
     /// Tells a crash from the node's end.
@@ -71,13 +66,14 @@ impl Sessions {
     pub async fn open(
         &self,
         scope: Scope,
+        transport: Transport,
         initialize: &Initialize,
     ) -> Result<Arc<Record>, RpcError> {
-        let Some(record) = self.table.open(scope, initialize) else {
+        let Some(record) = self.table.open(scope, transport, initialize) else {
             self.metrics.reject("sessions.max");
             return Err(RpcError::overloaded("sessions.max"));
         };
-        self.count().inc();
+        self.count(transport).inc();
         // A client that goes away meanwhile drops this future: the guard then takes back the
         // session whose id nobody ever learns.
         let unopened = Unopened { sessions: self, record: Some(record) };
@@ -91,31 +87,12 @@ impl Sessions {
         }
     }
 
-    /// Asks a session, and waits for the single outcome.
-    ///
-    /// # Errors
-    /// What the request's answer says; where its actor dies under it, that.
-    pub async fn request(
-        &self,
-        record: &Arc<Record>,
-        id: RequestId,
-        call: Call,
-        place: InFlight,
-    ) -> Outcome {
-        let (reply, outcome) = oneshot::channel();
-        let request = Box::new(SessionRequest { id, call, place, reply });
-        self.deliver(record, Msg::Request(request)).await?;
-        let limit = self.request_timeout + MARGIN;
-        let outcome = timeout(limit, outcome).await;
-        self.table.touch(record);
-        match outcome {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_dropped)) if record.has_ended() => Err(ended()),
-            Ok(Err(_dropped)) if self.health.status() >= Status::Draining => {
-                Err(RpcError::new(Code::ShuttingDown, "The node stopped before it was done"))
-            }
-            Ok(Err(_dropped)) => Err(RpcError::crashed("session")),
-            Err(_elapsed) => Err(RpcError::timed_out(millis(self.request_timeout))),
+    /// Hands a session a request, whose exchange is answered in any case.
+    pub async fn request(&self, request: SessionRequest) {
+        let record = Arc::clone(request.exchange.record());
+        let undelivered = self.deliver(&record, Msg::Request(Box::new(request))).await;
+        if let Err((Msg::Request(request), error)) = undelivered {
+            request.exchange.finish(Err(error));
         }
     }
 
@@ -129,13 +106,30 @@ impl Sessions {
         notification: Notification,
         place: InFlight,
     ) -> Result<(), RpcError> {
-        self.deliver(record, Msg::Notify(notification, place)).await
+        let told = self.deliver(record, Msg::Notify(notification, place)).await;
+        told.map_err(|(_, error)| error)
+    }
+
+    /// Hands a session the client's answer to a question.
+    ///
+    /// # Errors
+    /// Where it can't be reached.
+    pub async fn reply(
+        &self,
+        record: &Arc<Record>,
+        id: RequestId,
+        answer: Result<Box<RawValue>, Box<RawValue>>,
+    ) -> Result<(), RpcError> {
+        let told = self.deliver(record, Msg::Reply(id, answer)).await;
+        told.map_err(|(_, error)| error)
     }
 
     /// Ends a session: from now on its id is unknown.
     pub fn end(&self, record: &Record) {
         if self.table.remove(record) {
-            self.count().dec();
+            self.count(record.transport).dec();
+            let seconds = record.born.elapsed().as_secs_f64();
+            self.metrics.session_duration.observe(seconds);
         }
         if let Some(actor) = record.actor().borrow().as_ref() {
             // One that is dead, and may come back for a moment, finds that it has ended.
@@ -144,8 +138,8 @@ impl Sessions {
     }
 
     /// Hands a message to the session's actor, and waits for the next incarnation while it is
-    /// being restarted.
-    async fn deliver(&self, record: &Arc<Record>, mut message: Msg) -> Result<(), RpcError> {
+    /// being restarted. Gives the message back where there is none.
+    async fn deliver(&self, record: &Arc<Record>, mut message: Msg) -> Result<(), (Msg, RpcError)> {
         let deadline = Instant::now() + self.config.restart_wait();
         let mut actors = record.actor();
         loop {
@@ -155,18 +149,19 @@ impl Sessions {
                 Some(actor) => match actor.send_message(message) {
                     Ok(()) => return Ok(()),
                     Err(MessagingErr::SendErr(message)) => message,
-                    Err(_) => return Err(RpcError::crashed("session")),
+                    // A channel refuses a message of its own type for no other reason.
+                    Err(_) => return Ok(()),
                 },
             };
             if record.has_ended() {
-                return Err(ended());
+                return Err((message, ended()));
             }
             if timeout(PATIENCE, actors.changed()).await.is_ok() {
                 continue;
             }
             match timeout_at(deadline, self.revive(record)).await {
                 Ok(()) if Instant::now() < deadline => {}
-                _ => return Err(RpcError::crashed("session")),
+                _ => return Err((message, RpcError::crashed("session"))),
             }
         }
     }
@@ -208,8 +203,8 @@ impl Sessions {
         }
     }
 
-    fn count(&self) -> Gauge {
-        let labels = SessionLabels { era: "legacy", transport: "http" };
+    fn count(&self, transport: Transport) -> Gauge {
+        let labels = SessionLabels { era: "legacy", transport: transport.as_str() };
         self.metrics.sessions.get_or_create(&labels).clone()
     }
 }
@@ -232,10 +227,6 @@ impl Drop for Unopened<'_> {
             self.sessions.end(&record);
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn ended() -> RpcError {

@@ -1,8 +1,8 @@
 //! What is known of each session, owned above the actors: it outlives their crashes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,12 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::actor::Msg;
+use super::events::Limits;
+use super::machine::AskId;
+use super::streams::Streams;
 use crate::catalogue::Scope;
-use crate::protocol::Revision;
 use crate::protocol::handshake::{ClientInfo, Initialize};
+use crate::protocol::{ClientCapabilities, Level, Revision};
 
 /// How long a client may take to use its new session at all: probes and crashed clients never do,
 /// and must not fill the table for a day.
@@ -42,6 +45,47 @@ impl fmt::Display for SessionId {
     }
 }
 
+/// Resources that one session may be told of.
+const MAX_SUBSCRIPTIONS: usize = 1_000;
+/// What a client gets that never said which messages it wants.
+const DEFAULT_LEVEL: Level = Level::Info;
+
+/// How a client reaches its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Streamable HTTP.
+    Http,
+    /// HTTP+SSE of 2024-11-05.
+    Sse,
+    /// Standard input and output.
+    Stdio,
+}
+
+impl Transport {
+    /// The name used in labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Sse => "sse",
+            Self::Stdio => "stdio",
+        }
+    }
+}
+
+/// A stream that is open: the session is in use as long as it is.
+#[derive(Debug)]
+pub struct OpenStream {
+    record: Arc<Record>,
+    table: Table,
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.table.touch(&self.record);
+        self.record.readers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// One session.
 #[derive(Debug)]
 pub struct Record {
@@ -53,6 +97,21 @@ pub struct Record {
     pub revision: Revision,
     /// Who opened it.
     pub client: ClientInfo,
+    /// What its client can do.
+    pub capabilities: ClientCapabilities,
+    /// How its client reaches it.
+    pub transport: Transport,
+    /// When it was opened.
+    pub born: Instant,
+    /// What its client is sent by itself, and answers that come as events.
+    pub streams: Streams,
+    /// The least grave log messages that its client wants.
+    level: AtomicU8,
+    subscriptions: Mutex<BTreeSet<String>>,
+    /// The number of the next request of ours to the client.
+    next_ask: AtomicU64,
+    /// Open event streams: each is a sign of life.
+    readers: AtomicUsize,
     actor: watch::Sender<Option<ActorRef<Msg>>>,
     /// The child of the dynamic supervisor; unknown until its first start is told.
     child: Mutex<Option<ChildKey>>,
@@ -87,6 +146,47 @@ impl Record {
         self.ended.load(Ordering::SeqCst)
     }
 
+    /// The least grave log messages that its client wants.
+    pub fn level(&self) -> Level {
+        Level::from_u8(self.level.load(Ordering::Relaxed)).unwrap_or(DEFAULT_LEVEL)
+    }
+
+    /// Its client wants messages from this level on.
+    pub fn set_level(&self, level: Level) {
+        self.level.store(level.into(), Ordering::Relaxed);
+    }
+
+    /// Its client wants to be told of a resource; `false` where it named too many.
+    pub fn subscribe(&self, uri: String) -> bool {
+        let mut subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        if subscriptions.len() >= MAX_SUBSCRIPTIONS && !subscriptions.contains(&uri) {
+            return false;
+        }
+        subscriptions.insert(uri);
+        true
+    }
+
+    /// Its client does not want that any more.
+    pub fn unsubscribe(&self, uri: &str) {
+        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).remove(uri);
+    }
+
+    /// Whether its client wants to be told of a resource.
+    pub fn is_subscribed(&self, uri: &str) -> bool {
+        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).contains(uri)
+    }
+
+    /// The id of a new request of ours to the client.
+    pub fn next_ask(&self) -> AskId {
+        AskId::new(self.next_ask.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// All resources that its client wants to be told of.
+    pub fn subscriptions(&self) -> Vec<String> {
+        let subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        subscriptions.iter().cloned().collect()
+    }
+
     /// The child that the actor is to its supervisor.
     pub fn child(&self) -> Option<ChildKey> {
         *self.child.lock().unwrap_or_else(PoisonError::into_inner)
@@ -106,22 +206,36 @@ pub struct Table(Arc<Inner>);
 struct Inner {
     born: Instant,
     max: usize,
+    limits: Limits,
     records: RwLock<HashMap<SessionId, Arc<Record>>>,
 }
 
 impl Table {
-    /// An empty table for at most `max` sessions.
-    pub fn new(max: usize) -> Self {
-        Self(Arc::new(Inner { born: Instant::now(), max, records: RwLock::default() }))
+    /// An empty table for at most `max` sessions, each of which keeps events within `limits`.
+    pub fn new(max: usize, limits: Limits) -> Self {
+        Self(Arc::new(Inner { born: Instant::now(), max, limits, records: RwLock::default() }))
     }
 
     /// Opens a session; `None` where the table is full.
-    pub fn open(&self, scope: Scope, initialize: &Initialize) -> Option<Arc<Record>> {
+    pub fn open(
+        &self,
+        scope: Scope,
+        transport: Transport,
+        initialize: &Initialize,
+    ) -> Option<Arc<Record>> {
         let record = Arc::new(Record {
             id: SessionId::random(),
             scope,
             revision: initialize.revision,
             client: initialize.client.clone(),
+            capabilities: initialize.capabilities,
+            transport,
+            born: Instant::now(),
+            streams: Streams::new(self.0.limits),
+            level: AtomicU8::new(DEFAULT_LEVEL.into()),
+            subscriptions: Mutex::default(),
+            next_ask: AtomicU64::new(1),
+            readers: AtomicUsize::new(0),
             actor: watch::Sender::new(None),
             child: Mutex::new(None),
             generation: AtomicU64::new(0),
@@ -151,6 +265,18 @@ impl Table {
         record.last_seen_ms.fetch_max(self.now_ms(), Ordering::Relaxed);
     }
 
+    /// A stream of a session is open.
+    pub fn open_stream(&self, record: &Arc<Record>) -> OpenStream {
+        record.readers.fetch_add(1, Ordering::Relaxed);
+        OpenStream { record: Arc::clone(record), table: self.clone() }
+    }
+
+    /// All sessions of this moment.
+    pub fn all(&self) -> Vec<Arc<Record>> {
+        let records = self.0.records.read().unwrap_or_else(PoisonError::into_inner);
+        records.values().cloned().collect()
+    }
+
     /// Takes a session out: its id is unknown from now on. `false` where it was out already.
     pub fn remove(&self, record: &Record) -> bool {
         record.ended.store(true, Ordering::SeqCst);
@@ -164,6 +290,9 @@ impl Table {
         let unused = limit.min(millis(UNUSED));
         let records = self.0.records.read().unwrap_or_else(PoisonError::into_inner);
         let idle = |r: &&Arc<Record>| {
+            if r.readers.load(Ordering::Relaxed) > 0 {
+                return false;
+            }
             let limit = if r.used.load(Ordering::Relaxed) { limit } else { unused };
             now.saturating_sub(r.last_seen_ms.load(Ordering::Relaxed)) >= limit
         };
@@ -193,15 +322,17 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
+    const LIMITS: Limits = Limits { events: 1, bytes: 1, age_ms: 1 };
+
     fn open(table: &Table, scope: Scope) -> Option<Arc<Record>> {
         let client = ClientInfo { name: "c".into(), version: "1".into() };
         let (revision, capabilities) = (Revision::V2025_11_25, Default::default());
-        table.open(scope, &Initialize { revision, client, capabilities })
+        table.open(scope, Transport::Http, &Initialize { revision, client, capabilities })
     }
 
     #[test]
     fn sessions_are_bounded_and_found_on_their_endpoint_only() {
-        let table = Table::new(2);
+        let table = Table::new(2, LIMITS);
         let one = open(&table, Scope::Federated).unwrap();
         let two = open(&table, Scope::Server("demo".into())).unwrap();
         assert!(open(&table, Scope::Federated).is_none());
@@ -213,10 +344,27 @@ mod tests {
     }
 
     #[test]
+    fn subscriptions_are_bounded() {
+        let table = Table::new(2, LIMITS);
+        let record = open(&table, Scope::Federated).unwrap();
+        for number in 0..MAX_SUBSCRIPTIONS {
+            assert!(record.subscribe(number.to_string()));
+        }
+        assert!(!record.subscribe("more".to_owned()) && record.subscribe("0".to_owned()));
+        record.unsubscribe("0");
+        assert!(record.subscribe("more".to_owned()) && !record.is_subscribed("0"));
+        assert_eq!(record.subscriptions().len(), MAX_SUBSCRIPTIONS);
+    }
+
+    #[test]
     fn silent_sessions_are_told_apart() {
-        let table = Table::new(2);
+        let table = Table::new(2, LIMITS);
         let record = open(&table, Scope::Federated).unwrap();
         assert!(table.idle(Duration::from_secs(3_600)).is_empty());
+        assert_eq!(table.idle(Duration::ZERO).len(), 1);
+        let stream = table.open_stream(&record);
+        assert!(table.idle(Duration::ZERO).is_empty(), "it has an open stream");
+        drop(stream);
         assert_eq!(table.idle(Duration::ZERO).len(), 1);
         table.remove(&record);
         assert!(table.idle(Duration::ZERO).is_empty() && table.is_empty());

@@ -1,15 +1,17 @@
 //! The work on one request: what to answer at once, and what to run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use super::rounds::Rounds;
 use crate::catalogue::Scope;
-use crate::protocol::{Call, ResultObject, RpcError};
+use crate::protocol::{Call, Code, Era, Operation, ResultObject, RpcError};
 use crate::provider::Side;
 use crate::provider::run::{Ended, Job, run_boxed};
-use crate::registry::Published;
+use crate::registry::{Published, Snapshot};
 use crate::router::{Route, discover, list, route};
 
 /// The single outcome of a request.
@@ -22,6 +24,8 @@ pub struct Work {
     pub published: Published,
     /// How long one request may take.
     pub timeout: Duration,
+    /// What modern requests carry from round to round.
+    pub rounds: Rounds,
 }
 
 /// A request with its way settled.
@@ -43,46 +47,56 @@ impl Work {
     ) -> Planned {
         let snapshot = self.published.load();
         let catalogue = &snapshot.catalogue;
-        let outcome = match call {
+        Planned::Answer(match call {
             Call::Ping => Ok(ResultObject::empty()),
             Call::Discover => discover(catalogue, scope),
             Call::List(kind, cursor) => {
                 list(catalogue, scope, side.revision, kind, cursor.as_deref())
             }
-            Call::Operate(operation) => match route(catalogue, scope, operation) {
-                Route::Answer(outcome) => outcome,
-                Route::Provider { server, operation, .. } => match snapshot.provider(&server) {
-                    Some(provider) => {
-                        let job = Job { operation, side, timeout: self.timeout, cancelled };
-                        let work = run_boxed(provider, job);
-                        return Planned::Run(Box::pin(async move {
-                            match work.await? {
-                                Ended::Result(result) => Ok(result),
-                                Ended::Questions(_) => Err(RpcError::crashed("catalogue")),
-                            }
-                        }));
-                    }
-                    None => Err(RpcError::crashed("catalogue")),
-                },
-            },
-            Call::Session(_) | Call::Listen(_) | Call::Task(_) => {
-                Err(RpcError::method_not_found(""))
+            Call::Operate(operation) => {
+                return self.operate(&snapshot, scope, side, operation, cancelled);
             }
-        };
-        Planned::Answer(outcome)
+            // Who holds the session, the stream or the tasks answers these.
+            Call::Session(_) | Call::Listen(_) | Call::Task(_) => {
+                Err(RpcError::new(Code::MethodNotFound, "Method not found here"))
+            }
+        })
     }
 
-    /// Does the whole work here and now: for requests without a session, whose future belongs to
-    /// their connection. A client that goes away drops it, and that is its cancellation.
-    ///
-    /// # Errors
-    /// What the request's single answer says.
-    pub async fn perform(&self, scope: &Scope, side: Side, call: Call) -> Outcome {
-        let cancelled = CancellationToken::new();
-        let _on_drop = cancelled.clone().drop_guard();
-        match self.plan(scope, side, call, cancelled) {
-            Planned::Answer(outcome) => outcome,
-            Planned::Run(work) => work.await,
-        }
+    fn operate(
+        &self,
+        snapshot: &Snapshot,
+        scope: &Scope,
+        side: Side,
+        operation: Operation,
+        cancelled: CancellationToken,
+    ) -> Planned {
+        // The next round brings the published name again.
+        let asked = (side.revision.era() == Era::Modern).then(|| operation.clone());
+        let (server, operation) = match route(&snapshot.catalogue, scope, operation) {
+            Route::Provider { server, operation, .. } => (server, operation),
+            Route::Answer(outcome) => return Planned::Answer(outcome),
+        };
+        let Some(provider) = snapshot.provider(&server) else {
+            return Planned::Answer(Err(RpcError::crashed("catalogue")));
+        };
+        let (rounds, inputs) = (self.rounds.clone(), Arc::clone(&side.inputs));
+        let job = Job { operation, side, timeout: self.timeout, cancelled };
+        let running = run_boxed(provider, job);
+        Planned::Run(Box::pin(async move {
+            match (running.await?, asked) {
+                (Ended::Result(result), _) => Ok(result),
+                (Ended::Questions(questions), Some(asked)) => {
+                    rounds.ask(NOBODY, &asked, &inputs, questions)
+                }
+                (Ended::Questions(_), None) => {
+                    let why = "The server asks in a way that this revision doesn't have";
+                    Err(RpcError::new(Code::InternalError, why))
+                }
+            }
+        }))
     }
 }
+
+/// Whose requests these are, as long as nobody is asked who they are.
+pub const NOBODY: &str = "";

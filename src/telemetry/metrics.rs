@@ -77,6 +77,16 @@ pub struct GaveUpLabels {
     pub supervisor: String,
 }
 
+/// An event stream that is open.
+#[derive(Debug)]
+pub struct OpenStream(Gauge);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// A family of histograms over durations in seconds.
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -93,6 +103,10 @@ pub struct Metrics {
     pub operation_duration: Durations<OperationLabels>,
     /// `erlmcp_sessions`
     pub sessions: Family<SessionLabels, Gauge>,
+    /// `mcp_server_session_duration_seconds`
+    pub session_duration: Histogram,
+    /// `erlmcp_open_streams`
+    pub streams: Family<SessionLabels, Gauge>,
     /// `erlmcp_requests_in_flight`
     pub in_flight: Gauge,
     /// `erlmcp_rejected_total`
@@ -112,6 +126,8 @@ impl Default for Metrics {
             http_duration: Family::new_with_constructor(seconds),
             operation_duration: Family::new_with_constructor(seconds),
             sessions: Family::default(),
+            session_duration: Histogram::new(exponential_buckets(1.0, 4.0, 9)),
+            streams: Family::default(),
             in_flight: Gauge::default(),
             rejected: Family::default(),
             child_restarts: Family::default(),
@@ -154,7 +170,13 @@ impl Metrics {
             "From a request to its answer",
             self.operation_duration.clone(),
         );
+        book.add(
+            "mcp_server_session_duration_seconds",
+            "From a session's opening to its end",
+            self.session_duration.clone(),
+        );
         book.add("erlmcp_sessions", "Open sessions", self.sessions.clone());
+        book.add("erlmcp_open_streams", "Open event streams", self.streams.clone());
         book.add("erlmcp_requests_in_flight", "Requests in the node", self.in_flight.clone());
         book.add("erlmcp_rejected", "Requests refused by a limit or rule", self.rejected.clone());
         book.add(
@@ -184,6 +206,13 @@ impl Metrics {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+
+    /// Counts an event stream as long as what this gives lives.
+    pub fn open_stream(&self, era: &'static str, transport: &'static str) -> OpenStream {
+        let gauge = self.streams.get_or_create(&SessionLabels { era, transport }).clone();
+        gauge.inc();
+        OpenStream(gauge)
     }
 
     /// Counts a refusal.

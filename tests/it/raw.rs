@@ -144,7 +144,7 @@ async fn plain_initialize_for_the_modern_revision_gets_the_latest_legacy_one() {
 async fn other_methods_and_paths() {
     let node = TestNode::start().await;
     for (method, path, status) in [
-        (Method::GET, "/mcp", 405),
+        (Method::GET, "/mcp", 400),
         (Method::PUT, "/mcp", 405),
         (Method::OPTIONS, "/mcp/demo", 405),
         (Method::POST, "/health", 405),

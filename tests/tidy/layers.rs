@@ -38,6 +38,7 @@ const PURE: &[&str] = &[
     "src/catalogue",
     "src/protocol",
     "src/router",
+    "src/session/events",
     "src/session/machine",
     "supervisors/src/machine",
 ];

@@ -1,14 +1,17 @@
 //! Whether a connection is of any use: hyper times the heads of HTTP/1 only.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::admission::InFlight;
 
 /// A body is handed on in pieces of this size, so that what the peer doesn't take stays here.
 const PIECE: usize = 16 * 1024;
@@ -24,6 +27,18 @@ struct Inner {
     requests: AtomicU64,
     last_ms: AtomicU64,
     first: Notify,
+    /// Bodies with more to give than the peer has taken, and when it took the last piece.
+    untaken: Mutex<BTreeMap<u64, u64>>,
+    bodies: AtomicU64,
+}
+
+/// Why a connection is of no use any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Useless {
+    /// Nothing is asked and nothing is answered.
+    Idle,
+    /// The peer does not take an answer.
+    Stalled,
 }
 
 impl Default for Activity {
@@ -34,11 +49,13 @@ impl Default for Activity {
             requests: AtomicU64::new(0),
             last_ms: AtomicU64::new(0),
             first: Notify::new(),
+            untaken: Mutex::default(),
+            bodies: AtomicU64::new(0),
         }))
     }
 }
 
-/// A request that is being worked on.
+/// A request that is being worked on, or an answer that isn't complete yet.
 #[derive(Debug)]
 pub struct Answering(Activity);
 
@@ -52,11 +69,9 @@ impl Drop for Answering {
 impl Activity {
     /// A request begins.
     pub fn begin(&self) -> Answering {
-        self.0.running.fetch_add(1, Ordering::SeqCst);
         self.0.requests.fetch_add(1, Ordering::SeqCst);
         self.0.first.notify_one();
-        self.touch();
-        Answering(self.clone())
+        self.answering()
     }
 
     /// Waits for the first request.
@@ -66,37 +81,84 @@ impl Activity {
         }
     }
 
-    /// Waits until nothing was worked on or taken for `limit`.
-    pub async fn idle(&self, limit: Duration) {
+    /// Waits until nothing was worked on or taken for `limit`, or the peer did not take of one
+    /// answer for as long.
+    pub async fn useless(&self, limit: Duration) -> Useless {
         loop {
-            let last = Duration::from_millis(self.0.last_ms.load(Ordering::Relaxed));
-            let running = self.0.running.load(Ordering::SeqCst) > 0;
-            let until = if running { Instant::now() + limit } else { self.0.born + last + limit };
-            if !running && until <= Instant::now() {
-                return;
+            let now = Instant::now();
+            let oldest = self.untaken().values().min().copied();
+            let stalled = oldest.map(|at| self.0.born + Duration::from_millis(at) + limit);
+            if stalled.is_some_and(|at| at <= now) {
+                return Useless::Stalled;
             }
-            tokio::time::sleep_until(until).await;
+            let last = Duration::from_millis(self.0.last_ms.load(Ordering::Relaxed));
+            let idle = self.0.born + last + limit;
+            let running = self.0.running.load(Ordering::SeqCst) > 0;
+            if !running && idle <= now {
+                return Useless::Idle;
+            }
+            let next = if running { now + limit } else { idle };
+            tokio::time::sleep_until(stalled.map_or(next, |at| at.min(next))).await;
         }
     }
 
-    fn touch(&self) {
+    fn answering(&self) -> Answering {
+        self.0.running.fetch_add(1, Ordering::SeqCst);
+        self.touch();
+        Answering(self.clone())
+    }
+
+    fn touch(&self) -> u64 {
         let now = u64::try_from(self.0.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.0.last_ms.fetch_max(now, Ordering::Relaxed);
+        now
+    }
+
+    fn untaken(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
+        self.0.untaken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A body that tells when the peer takes of it.
+/// A body that tells when the peer takes of it. The request's place in the node is given back with
+/// its end: an answer that nobody reads is memory, too.
 #[derive(Debug)]
 pub struct Sent<B> {
     body: B,
     rest: Bytes,
     activity: Activity,
+    number: u64,
+    /// There while there is nothing that the peer could take.
+    quiet: Option<Answering>,
+    _place: Option<Arc<InFlight>>,
 }
 
 impl<B> Sent<B> {
     /// Wraps a body.
-    pub fn new(body: B, activity: Activity) -> Self {
-        Self { body, rest: Bytes::new(), activity }
+    pub fn new(body: B, activity: Activity, place: Option<Arc<InFlight>>) -> Self {
+        let number = activity.0.bodies.fetch_add(1, Ordering::Relaxed);
+        let quiet = Some(activity.answering());
+        Self { body, rest: Bytes::new(), activity, number, quiet, _place: place }
+    }
+
+    /// The peer can take a piece.
+    fn gives(&mut self) {
+        let now = self.activity.touch();
+        self.activity.untaken().insert(self.number, now);
+        self.quiet = None;
+    }
+
+    /// There is nothing to take for now.
+    fn rests(&mut self) {
+        self.activity.untaken().remove(&self.number);
+        if self.quiet.is_none() {
+            self.quiet = Some(self.activity.answering());
+        }
+    }
+}
+
+impl<B> Drop for Sent<B> {
+    fn drop(&mut self) {
+        self.activity.untaken().remove(&self.number);
     }
 }
 
@@ -108,16 +170,19 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Sent<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.activity.touch();
         if self.rest.is_empty() {
             match Pin::new(&mut self.body).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => self.rest = data,
                     Err(frame) => return Poll::Ready(Some(Ok(frame))),
                 },
-                other => return other,
+                other => {
+                    self.rests();
+                    return other;
+                }
             }
         }
+        self.gives();
         let length = PIECE.min(self.rest.len());
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
     }
@@ -133,5 +198,40 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Sent<B> {
         }
         hint.set_lower(hint.lower() + rest);
         hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use http_body_util::{BodyExt, Full, channel::Channel};
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_stream_is_no_idle_connection() {
+        let activity = Activity::default();
+        let (mut sender, body) = Channel::<Bytes>::new(4);
+        let mut body = Sent::new(body, activity.clone(), None);
+        assert!(body.frame().now_or_never().is_none());
+        tokio::time::sleep(LIMIT * 3).await;
+        assert!(activity.useless(LIMIT).now_or_never().is_none());
+        sender.send_data(Bytes::from_static(b"x")).await.unwrap();
+        assert!(body.frame().await.is_some());
+        // Taken, and then never asked for more: the peer doesn't read.
+        let start = Instant::now();
+        assert_eq!(activity.useless(LIMIT).await, Useless::Stalled);
+        assert_eq!(start.elapsed(), LIMIT);
+        drop(body);
+        assert_eq!(activity.useless(LIMIT).await, Useless::Idle);
+    }
+
+    #[tokio::test]
+    async fn bodies_come_in_pieces() {
+        let bytes = Bytes::from(vec![7; PIECE + 1]);
+        let body = Sent::new(Full::new(bytes.clone()), Activity::default(), None);
+        assert_eq!(body.size_hint().exact(), Some(PIECE as u64 + 1));
+        assert_eq!(body.collect().await.unwrap().to_bytes(), bytes);
     }
 }

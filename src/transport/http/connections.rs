@@ -15,8 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::activity::{Activity, Sent};
+use super::activity::{Activity, Sent, Useless};
 use super::responder::Responder;
+use crate::admission::InFlight;
 
 /// How long a connection that was just accepted may take to ask when the node drains.
 const FIRST_WORD: Duration = Duration::from_millis(500);
@@ -103,8 +104,12 @@ impl Connections {
             let activity = activity.clone();
             async move {
                 let response = responded.await;
+                let sent = response.map(|mut response| {
+                    let place = response.extensions_mut().remove::<Arc<InFlight>>();
+                    response.map(|body| Sent::new(body, activity, place))
+                });
                 drop(answering);
-                response.map(|response| response.map(|body| Sent::new(body, activity)))
+                sent
             }
         });
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond));
@@ -113,7 +118,7 @@ impl Connections {
             // What was accepted a moment ago may have sent its request already.
             let _ = tokio::time::timeout(FIRST_WORD, activity.asked()).await;
         });
-        let mut idle = pin!(activity.idle(self.header_timeout));
+        let mut useless = pin!(activity.useless(self.header_timeout));
         let mut open = true;
         loop {
             tokio::select! {
@@ -128,8 +133,13 @@ impl Connections {
                     open = false;
                     connection.as_mut().graceful_shutdown();
                 }
-                // Nothing asked, nothing being worked on, and no byte of an answer taken.
-                () = idle.as_mut() => return,
+                why = useless.as_mut() => {
+                    if why == Useless::Stalled {
+                        responder.metrics().reject("slow_consumer");
+                        tracing::info!("a client does not read its answer; it is cut off");
+                    }
+                    return;
+                }
             }
         }
     }

@@ -6,11 +6,11 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Config;
-use super::answer::Answer;
+use super::body::Room;
 use crate::admission::Admission;
 use crate::catalogue::Scope;
 use crate::protocol::meta::ServerInfo;
-use crate::protocol::{RequestId, Response, Revision};
+use crate::protocol::{RequestId, Response, Revision, RpcError};
 use crate::session::work::Outcome;
 use crate::session::{Sessions, Work};
 use crate::telemetry::{Health, Metrics};
@@ -29,10 +29,14 @@ pub struct Parts {
     pub sessions: Sessions,
     /// Who may come in.
     pub admission: Admission,
+    /// Room for bodies.
+    pub room: Room,
     /// What is counted.
     pub metrics: Metrics,
     /// How the node is.
     pub health: Health,
+    /// Cancelled when the drain begins: streams without an end of their own end now.
+    pub ending: CancellationToken,
     /// Cancelled when the drain is over: what still runs is answered now.
     pub stopping: CancellationToken,
     /// Who answers.
@@ -49,12 +53,12 @@ impl Endpoint {
         self.0.work.published.load().catalogue.serves(scope)
     }
 
-    /// The one answer to a request, dressed as its revision demands.
-    pub fn answer(&self, id: RequestId, revision: Revision, outcome: Outcome) -> Answer {
+    /// The one response to a request, dressed as its revision demands.
+    pub fn response(&self, id: RequestId, revision: Revision, outcome: Outcome) -> Response {
         let outcome = outcome.and_then(|mut result| match result.dress(revision, &self.0.server) {
             Ok(()) => Ok(result),
-            Err(_) => Err(crate::protocol::RpcError::crashed("encoder")),
+            Err(_) => Err(RpcError::crashed("encoder")),
         });
-        Answer::of(Response { id: Some(id), outcome })
+        Response { id: Some(id), outcome }
     }
 }

@@ -1,22 +1,41 @@
-//! The session era over HTTP: opening, finding, asking and ending sessions.
+//! The session era over HTTP: opening, finding, asking and ending sessions, and their streams.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::future::join_all;
+use futures_util::stream::unfold;
 use http::StatusCode;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
-use super::answer::Answer;
+use super::answer::{Accepts, Answer, Reply};
 use super::endpoint::Endpoint;
-use super::mcp::note_tool;
+use super::mcp::{self, note_tool};
+use super::sse;
 use crate::admission::InFlight;
 use crate::catalogue::Scope;
+use crate::protocol::envelope::DecodeError;
 use crate::protocol::handshake::Initialize;
 use crate::protocol::header::Headers;
+use crate::protocol::meta::Extras;
 use crate::protocol::{
-    Call, Code, Method, Notification, Request, RequestId, Response, Revision, RpcError,
+    Call, Code, Era, Incoming, Method, Notification, Request, RequestId, Response, ResultObject,
+    Revision, RpcError,
 };
-use crate::session::Record;
+use crate::session::actor::SessionRequest;
+use crate::session::events::{EventId, Found, StreamId};
+use crate::session::exchange::{Exchange, First, Way};
+use crate::session::streams::Reading;
 use crate::session::work::Outcome;
+use crate::session::{Record, Transport};
 use crate::telemetry::Observation;
+
+/// A call that is silent for this long is answered by events: proxies see it live, and a client
+/// that loses its connection can come back for the answer.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Why a message reaches no session.
 #[derive(Debug)]
@@ -39,7 +58,7 @@ impl Refusal {
 /// Finds the session that a message belongs to.
 ///
 /// # Errors
-/// 400 without an id or with a revision that isn't served; 404 for an id that isn't known, the
+/// 400 without an id or with a revision that doesn't exist; 404 for an id that isn't known, the
 /// one status by which clients know that they have to initialize again.
 pub fn session(
     endpoint: &Endpoint,
@@ -66,67 +85,121 @@ pub async fn asked(
     endpoint: &Endpoint,
     scope: &Scope,
     headers: &Headers,
+    accepts: Accepts,
     request: Request,
     place: InFlight,
-) -> Answer {
+) -> Reply {
     let initializes = request.method == Method::Initialize.as_str();
     if initializes && headers.session_id.is_none() {
-        return initialize(endpoint, scope, request).await;
+        return initialize(endpoint, scope, request).await.into();
     }
     let record = match session(endpoint, scope, headers) {
         Ok(record) => record,
-        Err(refusal) => return refusal.answer(Some(request.id)),
+        Err(refusal) => return refusal.answer(Some(request.id)).into(),
     };
-    let parts = &endpoint.0;
-    let revision = record.revision;
-    let mut seen = Observation::begin(&parts.metrics, &request.id, &request.method, revision);
-    let call = Method::parse(&request.method, revision)
-        .ok_or_else(|| RpcError::method_not_found(&request.method))
-        .and_then(|method| Call::parse(method, request.params.as_deref()));
-    let outcome = match call {
-        Err(error) => Err(error),
-        Ok(call) => {
-            note_tool(endpoint, scope, &call, &mut seen);
-            parts.sessions.request(&record, request.id.clone(), call, place).await
-        }
-    };
-    if matches!(&outcome, Err(error) if error.code == Code::Overloaded) {
-        parts.metrics.reject("requests.max_in_flight_per_session");
+    if initializes {
+        let error = RpcError::new(Code::InvalidRequest, "This session is already initialized");
+        return Answer::refuse(StatusCode::BAD_REQUEST, Some(request.id), error).into();
     }
-    seen.finish(&outcome);
-    match outcome {
-        Err(error) if initializes => {
-            Answer::refuse(StatusCode::BAD_REQUEST, Some(request.id), error)
+    let id = request.id.clone();
+    let (exchange, mut first) = exchange(endpoint, &record, &request, accepts.events, place);
+    let side = exchange.side();
+    submit(endpoint, scope, &record, request, exchange).await;
+    let mut first_or_silence = async || {
+        if accepts.events {
+            tokio::select! {
+                first = &mut first => return first,
+                () = tokio::time::sleep(SILENCE) => side.open_stream(),
+            }
         }
-        outcome => endpoint.answer(request.id, revision, outcome),
+        (&mut first).await
+    };
+    match first_or_silence().await {
+        Ok(First::Answer(outcome, place)) => {
+            let answer = Answer::of(endpoint.response(id, record.revision, *outcome), Era::Legacy);
+            Answer { place, ..answer }.into()
+        }
+        Ok(First::Stream(stream)) => match record.streams.read(stream) {
+            Some(reading) => Reply::Events(events(endpoint, record, reading, None)),
+            None => Answer::refuse(StatusCode::OK, Some(id), RpcError::crashed("stream")).into(),
+        },
+        // An exchange answers even when it is dropped.
+        Err(_dropped) => {
+            Answer::refuse(StatusCode::OK, Some(id), RpcError::crashed("session")).into()
+        }
+    }
+}
+
+/// A request's exchange, and where it comes out.
+fn exchange(
+    endpoint: &Endpoint,
+    record: &Arc<Record>,
+    request: &Request,
+    events: bool,
+    place: InFlight,
+) -> (Exchange, oneshot::Receiver<First>) {
+    let parts = &endpoint.0;
+    let seen = Observation::begin(&parts.metrics, &request.id, &request.method, record.revision);
+    let (sender, first) = oneshot::channel();
+    let (id, record, health) = (request.id.clone(), Arc::clone(record), parts.health.clone());
+    let way = Way::Http { first: sender, events };
+    (Exchange::new(id, record, health, way, place, seen), first)
+}
+
+/// Parses a request and hands it to its session; its exchange is answered in any case.
+pub async fn submit(
+    endpoint: &Endpoint,
+    scope: &Scope,
+    record: &Arc<Record>,
+    request: Request,
+    exchange: Exchange,
+) {
+    let params = request.params.as_deref();
+    let parsed = Method::parse(&request.method, record.revision)
+        .ok_or_else(|| RpcError::method_not_found(&request.method))
+        .and_then(|method| Ok((Call::parse(method, params)?, Extras::parse(params)?)));
+    match parsed {
+        Err(error) => exchange.finish(Err(error)),
+        Ok((call, extras)) => {
+            note_tool(endpoint, scope, &call, |tool| exchange.calls(tool));
+            let request = SessionRequest { call, extras, exchange };
+            endpoint.0.sessions.request(request).await;
+        }
     }
 }
 
 async fn initialize(endpoint: &Endpoint, scope: &Scope, request: Request) -> Answer {
+    let (outcome, record) = open(endpoint, scope, Transport::Http, &request).await;
+    let session = record.map(|record| record.id.clone());
+    let response = Response { id: Some(request.id), outcome };
+    Answer { session, ..Answer::of(response, Era::Legacy) }
+}
+
+/// Opens a session, as its `initialize` asks.
+pub async fn open(
+    endpoint: &Endpoint,
+    scope: &Scope,
+    transport: Transport,
+    request: &Request,
+) -> (Outcome, Option<Arc<Record>>) {
     let parts = &endpoint.0;
     let asked = Initialize::parse(request.params.as_deref());
     let revision = asked.as_ref().map_or(Revision::LATEST_LEGACY, |asked| asked.revision);
     let seen = Observation::begin(&parts.metrics, &request.id, &request.method, revision);
-    let opened = match asked {
-        Ok(asked) => open(endpoint, scope, &asked).await,
-        Err(error) => Err(error),
-    };
-    let (outcome, session): (Outcome, _) = match opened {
-        Ok((result, record)) => (Ok(result), Some(record.id.clone())),
+    let opened: Result<(ResultObject, Arc<Record>), RpcError> = async {
+        let asked = asked?;
+        let snapshot = parts.work.published.load();
+        let result = asked.result(&parts.server, snapshot.catalogue.instructions(scope))?;
+        let record = parts.sessions.open(scope.clone(), transport, &asked).await?;
+        Ok((result, record))
+    }
+    .await;
+    let (outcome, record) = match opened {
+        Ok((result, record)) => (Ok(result), Some(record)),
         Err(error) => (Err(error), None),
     };
     seen.finish(&outcome);
-    Answer { session, ..Answer::of(Response { id: Some(request.id), outcome }) }
-}
-
-async fn open(
-    endpoint: &Endpoint,
-    scope: &Scope,
-    asked: &Initialize,
-) -> Result<(crate::protocol::ResultObject, Arc<Record>), RpcError> {
-    let result = asked.result(&endpoint.0.server, None)?;
-    let record = endpoint.0.sessions.open(scope.clone(), asked).await?;
-    Ok((result, record))
+    (outcome, record)
 }
 
 /// A notification of the session era.
@@ -141,9 +214,120 @@ pub async fn told(
         Ok(record) => record,
         Err(refusal) => return refusal.answer(None),
     };
-    match endpoint.0.sessions.notify(&record, notification, place).await {
+    accepted(endpoint.0.sessions.notify(&record, notification, place).await)
+}
+
+/// The client answers a question of ours.
+pub async fn replied(
+    endpoint: &Endpoint,
+    scope: &Scope,
+    headers: &Headers,
+    message: Incoming,
+) -> Answer {
+    match (session(endpoint, scope, headers), message) {
+        (Err(refusal), _) => refusal.answer(None),
+        (Ok(record), Incoming::Response { id: Some(id), outcome }) => {
+            accepted(endpoint.0.sessions.reply(&record, id, outcome).await)
+        }
+        // An error to something that the client could not read says nothing that helps.
+        (Ok(_), _) => Answer::accepted(),
+    }
+}
+
+fn accepted(told: Result<(), RpcError>) -> Answer {
+    match told {
         Ok(()) => Answer::accepted(),
         Err(error) => Answer::refuse(StatusCode::SERVICE_UNAVAILABLE, None, error),
+    }
+}
+
+/// Several messages at once, as 2025-03-26 has them: one answer with all responses.
+pub async fn batch(
+    endpoint: &Endpoint,
+    scope: &Scope,
+    headers: &Headers,
+    messages: Vec<Result<Incoming, DecodeError>>,
+) -> Answer {
+    let record = match session(endpoint, scope, headers) {
+        Ok(record) => record,
+        Err(refusal) => return refusal.answer(None),
+    };
+    if !record.revision.has_batches() {
+        let why = "Invalid request: batches are not part of this protocol revision";
+        return Answer::refuse(
+            StatusCode::BAD_REQUEST,
+            None,
+            RpcError::new(Code::InvalidRequest, why),
+        );
+    }
+    let each = messages.into_iter().map(|message| of_batch(endpoint, scope, &record, message));
+    let responses: Vec<Vec<u8>> = join_all(each).await.into_iter().flatten().collect();
+    if responses.is_empty() {
+        return Answer::accepted();
+    }
+    let mut body = b"[".to_vec();
+    body.extend(responses.join(&b','));
+    body.push(b']');
+    Answer::whole(StatusCode::OK, body)
+}
+
+/// One message of a batch; its response, where it has one.
+async fn of_batch(
+    endpoint: &Endpoint,
+    scope: &Scope,
+    record: &Arc<Record>,
+    message: Result<Incoming, DecodeError>,
+) -> Option<Vec<u8>> {
+    let respond = |id, outcome| Some(Response { id, outcome }.encode(Era::Legacy));
+    let sessions = &endpoint.0.sessions;
+    let request = match message {
+        Err(error) => return respond(error.id, Err(error.error)),
+        Ok(Incoming::Request(request)) => request,
+        Ok(Incoming::Notification(notification)) => {
+            let place = endpoint.0.admission.admit()?;
+            let _ = sessions.notify(record, notification, place).await;
+            return None;
+        }
+        Ok(Incoming::Response { id, outcome }) => {
+            let _ = sessions.reply(record, id?, outcome).await;
+            return None;
+        }
+    };
+    let id = request.id.clone();
+    let Some(place) = endpoint.0.admission.admit() else {
+        return respond(Some(id), Err(mcp::overloaded_error(endpoint)));
+    };
+    let (exchange, first) = exchange(endpoint, record, &request, false, place);
+    submit(endpoint, scope, record, request, exchange).await;
+    match first.await {
+        Ok(First::Answer(outcome, _place)) => respond(Some(id), *outcome),
+        // No events were allowed, and an exchange answers even when it is dropped.
+        Ok(First::Stream(_)) | Err(_) => respond(Some(id), Err(RpcError::crashed("session"))),
+    }
+}
+
+/// GET: the session's own stream, or the rest of one that broke off.
+pub fn get(endpoint: &Endpoint, scope: &Scope, headers: &Headers, accepts: Accepts) -> Reply {
+    let record = match session(endpoint, scope, headers) {
+        Ok(record) => record,
+        Err(refusal) => return refusal.answer(None).into(),
+    };
+    if !accepts.events {
+        let why = "This is a stream of events; accept text/event-stream";
+        let error = RpcError::new(Code::InvalidRequest, why);
+        return Answer::refuse(StatusCode::NOT_ACCEPTABLE, None, error).into();
+    }
+    // An id that isn't known here, or whose events are gone, begins anew.
+    let last = headers.last_event_id.as_deref().and_then(EventId::parse);
+    let reading = last
+        .and_then(|last| record.streams.read_behind(last))
+        .or_else(|| record.streams.read(StreamId::OWN));
+    match reading {
+        Some(reading) => {
+            let ending = Some(endpoint.0.ending.clone());
+            Reply::Events(events(endpoint, record, reading, ending))
+        }
+        None => Answer::refuse(StatusCode::OK, None, RpcError::crashed("stream")).into(),
     }
 }
 
@@ -152,8 +336,55 @@ pub fn delete(endpoint: &Endpoint, scope: &Scope, headers: &Headers) -> Answer {
     match session(endpoint, scope, headers) {
         Ok(record) => {
             endpoint.0.sessions.end(&record);
-            Answer { status: StatusCode::NO_CONTENT, message: None, session: None }
+            Answer::empty(StatusCode::NO_CONTENT)
         }
         Err(refusal) => refusal.answer(None),
     }
+}
+
+/// A stream's events as a response. `ending` ends one that would go on for ever.
+fn events(
+    endpoint: &Endpoint,
+    record: Arc<Record>,
+    reading: Reading,
+    ending: Option<CancellationToken>,
+) -> warp::reply::Response {
+    let parts = &endpoint.0;
+    let open = (
+        parts.metrics.open_stream("legacy", record.transport.as_str()),
+        parts.sessions.table.open_stream(&record),
+    );
+    let metrics = parts.metrics.clone();
+    let stream = read(reading, ending.unwrap_or_default(), move |lost| {
+        let _ = &open;
+        if lost {
+            metrics.reject("slow_consumer");
+        }
+    });
+    sse::response(stream)
+}
+
+fn read(
+    reading: Reading,
+    ending: CancellationToken,
+    over: impl Fn(bool) + Send + 'static,
+) -> impl Stream<Item = Bytes> + Send {
+    unfold((reading, ending, over), |(mut reading, ending, over)| async move {
+        match ending.run_until_cancelled(reading.next()).await? {
+            Found::Event(id, data) if data.is_empty() => {
+                Some((sse::priming(id), (reading, ending, over)))
+            }
+            Found::Event(id, data) => {
+                Some((sse::message(Some(id), &data), (reading, ending, over)))
+            }
+            Found::Nothing | Found::End => {
+                over(false);
+                None
+            }
+            Found::Lost => {
+                over(true);
+                None
+            }
+        }
+    })
 }

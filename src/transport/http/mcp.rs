@@ -1,4 +1,4 @@
-//! `/mcp` and `/mcp/SERVER`: one message in, at most one out.
+//! `/mcp` and `/mcp/SERVER`: a body in, an answer or events out.
 
 use std::sync::Arc;
 
@@ -8,20 +8,18 @@ use http::{Method as HttpMethod, StatusCode};
 use warp::Buf;
 use warp::reply::Response;
 
-use super::answer::{Answer, Form};
+use super::answer::{Accepts, Answer, Reply};
 use super::body::{self, BodyError};
 use super::endpoint::Endpoint;
-use super::legacy;
+use super::{legacy, modern};
 use crate::admission::InFlight;
 use crate::catalogue::Scope;
 use crate::protocol::header::{Headers, name};
 use crate::protocol::meta::{self, Edge};
 use crate::protocol::{
-    Call, Code, Incoming, Kind, Limits, Notification, Operation, Request, Revision, RpcError,
-    decode,
+    Body, Call, Code, Era, Incoming, Kind, Limits, Notification, Operation, Request, Revision,
+    RpcError, decode_body,
 };
-use crate::provider::Side;
-use crate::telemetry::Observation;
 
 /// Answers whatever came to an MCP endpoint.
 pub async fn respond<S, B>(
@@ -35,66 +33,95 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    let form = Form::of(&headers);
+    let accepts = Accepts::of(&headers);
     let standard = standard(&headers);
-    let answer = match method {
-        _ if !endpoint.serves(&scope) => {
-            let error = RpcError::new(Code::InvalidRequest, "There is no such server");
-            Answer::refuse(StatusCode::NOT_FOUND, None, error)
-        }
+    if !endpoint.serves(&scope) {
+        let error = RpcError::new(Code::InvalidRequest, "There is no such server");
+        return Answer::refuse(StatusCode::NOT_FOUND, None, error).into_response(accepts);
+    }
+    let reply = match method {
         HttpMethod::POST => {
             let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-            post(&endpoint, &scope, &standard, announced, chunks).await
+            post(&endpoint, &scope, &standard, accepts, announced, chunks).await
         }
-        HttpMethod::DELETE => legacy::delete(&endpoint, &scope, &standard),
-        _ => {
-            let error = RpcError::new(Code::InvalidRequest, "Only POST and DELETE are served here");
-            Answer::refuse(StatusCode::METHOD_NOT_ALLOWED, None, error)
-        }
+        // The modern era has neither: what it streams is the answer to a request.
+        HttpMethod::GET | HttpMethod::DELETE if is_modern(&standard) => not_allowed().into(),
+        HttpMethod::GET => legacy::get(&endpoint, &scope, &standard, accepts),
+        HttpMethod::DELETE => legacy::delete(&endpoint, &scope, &standard).into(),
+        _ => not_allowed().into(),
     };
-    let refused = answer.status == StatusCode::METHOD_NOT_ALLOWED;
-    let mut response = answer.into_response(form);
-    if refused {
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
+    let mut response = reply.into_response(accepts);
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
     }
     response
+}
+
+fn is_modern(headers: &Headers) -> bool {
+    let revision = headers.protocol_version.as_deref().and_then(Revision::parse);
+    revision.is_some_and(|revision| revision.era() == Era::Modern)
+}
+
+fn not_allowed() -> Answer {
+    let error = RpcError::new(Code::InvalidRequest, "This method isn't served here");
+    Answer::refuse(StatusCode::METHOD_NOT_ALLOWED, None, error)
 }
 
 async fn post<S, B>(
     endpoint: &Endpoint,
     scope: &Scope,
     headers: &Headers,
+    accepts: Accepts,
     announced: Option<usize>,
     chunks: S,
-) -> Answer
+) -> Reply
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    // A place first: what can't be worked on isn't read either.
-    let Some(place) = endpoint.0.admission.admit() else {
-        return overloaded(endpoint);
-    };
-    let http = &endpoint.0.http;
-    let reading = body::read(chunks, announced, http.body_limit_bytes, http.body_timeout());
-    let Some(read) = endpoint.0.stopping.run_until_cancelled(reading).await else {
-        return Answer::refuse(StatusCode::SERVICE_UNAVAILABLE, None, stopped());
+    let parts = &endpoint.0;
+    let (limit, patience) = (parts.http.body_limit_bytes, parts.http.body_timeout());
+    let reading = body::read(chunks, announced, limit, patience, &parts.room);
+    let Some(read) = parts.stopping.run_until_cancelled(reading).await else {
+        return Answer::refuse(StatusCode::SERVICE_UNAVAILABLE, None, stopped()).into();
     };
     let body = match read {
         Ok(body) => body,
-        Err(error) => return unread(endpoint, error),
+        Err(error) => return unread(endpoint, error).into(),
     };
-    match decode(&body, Limits::default()) {
-        Err(error) => Answer::refuse(StatusCode::BAD_REQUEST, error.id, error.error),
-        Ok(Incoming::Request(request)) => asked(endpoint, scope, headers, request, place).await,
-        Ok(Incoming::Notification(notification)) => {
-            told(endpoint, scope, headers, notification, place).await
+    let decoded = match decode_body(&body.bytes, Limits::default()) {
+        Ok(decoded) => decoded,
+        Err(error) => {
+            return Answer::refuse(StatusCode::BAD_REQUEST, error.id, error.error).into();
         }
-        // We ask clients nothing yet, so any answer of theirs is a stray one.
-        Ok(Incoming::Response { .. }) => match legacy::session(endpoint, scope, headers) {
-            Ok(_) => Answer::accepted(),
-            Err(refusal) => refusal.answer(None),
-        },
+    };
+    drop(body.bytes);
+    let message = match decoded {
+        Body::One(message) => message,
+        Body::Batch(messages) => {
+            return legacy::batch(endpoint, scope, headers, messages).await.into();
+        }
+    };
+    // A place is taken when there is something to do, so that silent bodies hold none.
+    let Some(place) = parts.admission.admit() else {
+        let id = match message {
+            Incoming::Request(request) => Some(request.id),
+            Incoming::Notification(_) | Incoming::Response { .. } => None,
+        };
+        let error = overloaded_error(endpoint);
+        return Answer::refuse(StatusCode::SERVICE_UNAVAILABLE, id, error).into();
+    };
+    let place = place.with_room(body.room);
+    match message {
+        Incoming::Request(request) => {
+            asked(endpoint, scope, headers, accepts, request, place).await
+        }
+        Incoming::Notification(notification) => {
+            told(endpoint, scope, headers, notification, place).await.into()
+        }
+        Incoming::Response { .. } => {
+            legacy::replied(endpoint, scope, headers, message).await.into()
+        }
     }
 }
 
@@ -102,15 +129,16 @@ async fn asked(
     endpoint: &Endpoint,
     scope: &Scope,
     headers: &Headers,
+    accepts: Accepts,
     request: Request,
     place: InFlight,
-) -> Answer {
+) -> Reply {
     match meta::edge(headers, request.params.as_deref()) {
-        Edge::Legacy => legacy::asked(endpoint, scope, headers, request, place).await,
-        Edge::Modern => stateless(endpoint, scope, headers, request, place).await,
+        Edge::Legacy => legacy::asked(endpoint, scope, headers, accepts, request, place).await,
+        Edge::Modern => modern::asked(endpoint, scope, headers, accepts, request, place).await,
         Edge::Unknown(version) => {
             let error = RpcError::unsupported_version(&version);
-            Answer::refuse(StatusCode::BAD_REQUEST, Some(request.id), error)
+            Answer::refuse(StatusCode::BAD_REQUEST, Some(request.id), error).into()
         }
     }
 }
@@ -133,77 +161,51 @@ async fn told(
     }
 }
 
-/// A request of the modern era: it belongs to its connection, and dropping this future, as hyper
-/// does when the client goes away, cancels its work.
-async fn stateless(
+/// Tells which tool is called, if one is: its federated name, or none where there is no such tool.
+pub(super) fn note_tool(
     endpoint: &Endpoint,
     scope: &Scope,
-    headers: &Headers,
-    request: Request,
-    place: InFlight,
-) -> Answer {
-    let parts = &endpoint.0;
-    let newest = Revision::V2026_07_28;
-    let mut seen = Observation::begin(&parts.metrics, &request.id, &request.method, newest);
-    let checked = match meta::check(headers, &request) {
-        Ok(checked) => checked,
-        Err(error) => {
-            let status = match error.code {
-                Code::MethodNotFound => StatusCode::NOT_FOUND,
-                _ => StatusCode::BAD_REQUEST,
-            };
-            seen.finish(&Err(error.clone()));
-            return Answer::refuse(status, Some(request.id), error);
-        }
-    };
-    let revision = checked.revision;
-    let outcome = match Call::parse(checked.method, request.params.as_deref()) {
-        Err(error) => Err(error),
-        Ok(call) => {
-            note_tool(endpoint, scope, &call, &mut seen);
-            let work = parts.work.perform(scope, Side::silent(revision), call);
-            parts.stopping.run_until_cancelled(work).await.unwrap_or_else(|| Err(stopped()))
-        }
-    };
-    drop(place);
-    seen.finish(&outcome);
-    endpoint.answer(request.id, revision, outcome)
-}
-
-/// Tells the observation which tool is called.
-pub(super) fn note_tool(endpoint: &Endpoint, scope: &Scope, call: &Call, seen: &mut Observation) {
+    call: &Call,
+    note: impl FnOnce(Option<Arc<str>>),
+) {
     if let Call::Operate(Operation::CallTool(call)) = call {
         let snapshot = endpoint.0.work.published.load();
         let tool = snapshot.catalogue.find(scope, Kind::Tools, &call.name);
-        seen.calls(tool.map(|tool| Arc::clone(&tool.label)));
+        note(tool.map(|tool| Arc::clone(&tool.label)));
     }
 }
 
-fn stopped() -> RpcError {
+pub(super) fn stopped() -> RpcError {
     RpcError::new(Code::ShuttingDown, "The node stopped before it was done")
 }
 
-fn overloaded(endpoint: &Endpoint) -> Answer {
+/// The error to a request that finds no place; it is counted.
+pub(super) fn overloaded_error(endpoint: &Endpoint) -> RpcError {
     endpoint.0.metrics.reject("requests.max_in_flight");
-    let error = RpcError::overloaded("requests.max_in_flight");
-    Answer::refuse(StatusCode::SERVICE_UNAVAILABLE, None, error)
+    RpcError::overloaded("requests.max_in_flight")
 }
 
 fn unread(endpoint: &Endpoint, error: BodyError) -> Answer {
     let limit = endpoint.0.http.body_limit_bytes;
-    match error {
-        BodyError::TooLarge => endpoint.0.metrics.reject("http.body_limit_bytes"),
-        BodyError::TooSlow => endpoint.0.metrics.reject("http.body_timeout_ms"),
-        BodyError::Broken => {}
-    }
-    let (status, message) = match error {
-        BodyError::TooLarge => {
-            (StatusCode::PAYLOAD_TOO_LARGE, format!("The body is larger than {limit} bytes"))
-        }
-        BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, error.to_string()),
-        BodyError::Broken => (StatusCode::BAD_REQUEST, error.to_string()),
+    let (reason, status) = match error {
+        BodyError::TooLarge => ("http.body_limit_bytes", StatusCode::PAYLOAD_TOO_LARGE),
+        BodyError::TooSlow => ("http.body_timeout_ms", StatusCode::REQUEST_TIMEOUT),
+        BodyError::NoRoom => ("http.body_room_bytes", StatusCode::SERVICE_UNAVAILABLE),
+        BodyError::Broken => ("body broken off", StatusCode::BAD_REQUEST),
     };
-    Answer::refuse(status, None, RpcError::new(Code::InvalidRequest, message))
+    endpoint.0.metrics.reject(reason);
+    let error = match error {
+        BodyError::NoRoom => RpcError::overloaded(reason),
+        BodyError::TooLarge => {
+            let why = format!("The body is larger than {limit} bytes");
+            RpcError::new(Code::InvalidRequest, why)
+        }
+        BodyError::TooSlow | BodyError::Broken => {
+            RpcError::new(Code::InvalidRequest, error.to_string())
+        }
+    };
+    tracing::info!(reason, %status, "a request's body was not read");
+    Answer::refuse(status, None, error)
 }
 
 /// The standard headers as text. A header that came twice becomes one text with a comma, as HTTP
@@ -214,10 +216,17 @@ fn standard(headers: &HeaderMap) -> Headers {
         let all: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
         (!all.is_empty()).then(|| all.join(", "))
     };
+    let names = headers.keys().map(http::HeaderName::as_str);
+    let params = names.filter_map(|key| {
+        let short = key.strip_prefix(name::PARAM_PREFIX)?;
+        Some((short.to_owned(), text(key)?))
+    });
     Headers {
         protocol_version: text(name::PROTOCOL_VERSION),
         session_id: text(name::SESSION_ID),
         method: text(name::METHOD),
         name: text(name::NAME),
+        params: params.collect(),
+        last_event_id: text(name::LAST_EVENT_ID),
     }
 }

@@ -9,10 +9,12 @@ pub mod guard;
 pub mod legacy;
 pub mod listener;
 pub mod mcp;
+pub mod modern;
 pub mod probes;
 pub mod responder;
 pub mod routes;
 pub mod socket;
+pub mod sse;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -37,6 +39,8 @@ pub struct Config {
     pub body_timeout_ms: u64,
     /// The largest body that is read.
     pub body_limit_bytes: usize,
+    /// Room for the bodies of all requests together; past it they are refused.
+    pub body_room_bytes: usize,
     /// Names in `Host` that are served, with or without port. Empty: loopback names on a loopback
     /// address, any name elsewhere.
     pub allowed_hosts: Vec<String>,
@@ -55,6 +59,7 @@ impl Default for Config {
             body_timeout_ms: 30_000,
             // Base64 of a three-megabyte picture; larger things travel as resource links.
             body_limit_bytes: 4 * 1024 * 1024,
+            body_room_bytes: 256 * 1024 * 1024,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             allow_unauthenticated: false,

@@ -13,7 +13,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use warp::reply::Response;
 
-use super::answer::{Answer, Form};
+use super::answer::{Accepts, Answer};
 use super::guard::{Guard, Refusal};
 use super::routes::{Routes, template};
 use crate::protocol::{Code, RpcError};
@@ -45,6 +45,11 @@ impl Responder {
             .boxed()
         };
         Self { routes: Arc::new(routes), guard: Arc::new(guard), metrics }
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Answers one request.
@@ -82,7 +87,7 @@ impl Responder {
         };
         self.metrics.reject(reason);
         let error = RpcError::new(Code::Forbidden, message);
-        Answer::refuse(StatusCode::FORBIDDEN, None, error).into_response(Form::Json)
+        Answer::refuse(StatusCode::FORBIDDEN, None, error).into_response(Accepts::JSON)
     }
 }
 

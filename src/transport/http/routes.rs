@@ -8,7 +8,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
-use super::answer::{Answer, Form};
+use super::answer::{Accepts, Answer};
 use super::endpoint::Endpoint;
 use super::{mcp, probes};
 use crate::catalogue::Scope;
@@ -83,7 +83,7 @@ async fn refuse(rejection: Rejection) -> Result<Response, Infallible> {
         (StatusCode::METHOD_NOT_ALLOWED, "This method isn't served here")
     };
     let error = RpcError::new(Code::InvalidRequest, why);
-    let mut response = Answer::refuse(status, None, error).into_response(Form::Json);
+    let mut response = Answer::refuse(status, None, error).into_response(Accepts::JSON);
     if status == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     }

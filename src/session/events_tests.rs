@@ -1,0 +1,148 @@
+//! Tests of the kept events: reading, resuming, bounds.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits = Limits { events: 4, bytes: 100, age_ms: 1_000 };
+
+fn data(text: &str) -> Bytes {
+    Bytes::from(text.to_owned())
+}
+
+/// All that a reader finds now, the last thing included.
+fn all(events: &mut Events, reader: &mut Reader) -> String {
+    let mut found = Vec::new();
+    loop {
+        match events.next(reader) {
+            Found::Event(id, data) => {
+                found.push(format!("{id}:{}", String::from_utf8_lossy(&data)))
+            }
+            other => {
+                found.push(format!("{other:?}"));
+                return found.join(" ");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_stream_has_its_own_events_and_ends_with_its_last() {
+    let mut events = Events::new(LIMITS);
+    let one = events.open();
+    events.push(StreamId::OWN, data("own"));
+    events.push(one, data("a"));
+    let mut reader = events.read(one).unwrap();
+    assert_eq!(all(&mut events, &mut reader), "1-1:a Nothing");
+    events.finish(one, data("b"), 0);
+    events.push(one, data("too late"));
+    assert_eq!(all(&mut events, &mut reader), "1-2:b End");
+    let mut own = events.read(StreamId::OWN).unwrap();
+    assert_eq!(all(&mut events, &mut own), "0-1:own Nothing");
+}
+
+#[test]
+fn a_client_resumes_behind_its_last_event() {
+    let mut events = Events::new(LIMITS);
+    let one = events.open();
+    for text in ["a", "b"] {
+        events.push(one, data(text));
+    }
+    let mut first = events.read(one).unwrap();
+    events.release(one);
+    assert_eq!(all(&mut events, &mut first), "1-1:a 1-2:b End");
+    let mut second = events.read_behind(EventId::parse("1-1").unwrap()).unwrap();
+    assert_eq!(all(&mut events, &mut second), "1-2:b Nothing");
+    assert_eq!(all(&mut events, &mut first), "End", "the later reader has its place");
+    events.finish(one, data("c"), 0);
+    assert_eq!(all(&mut events, &mut second), "1-3:c End");
+    for unknown in ["1-9", "7-1", "0-1"] {
+        assert!(events.read_behind(EventId::parse(unknown).unwrap()).is_none(), "{unknown}");
+    }
+    for odd in ["", "1", "1-", "a-b", "-1-1", "1-18446744073709551616"] {
+        assert!(EventId::parse(odd).is_none(), "{odd}");
+    }
+    assert!(events.read_behind(EventId::parse("1-18446744073709551615").unwrap()).is_none());
+}
+
+#[test]
+fn what_is_too_old_or_too_much_is_gone_and_the_reader_is_told() {
+    let mut events = Events::new(LIMITS);
+    let mut reader = events.read(StreamId::OWN).unwrap();
+    for text in ["a", "b", "c", "d", "e"] {
+        events.push(StreamId::OWN, data(text));
+    }
+    assert_eq!(events.next(&mut reader), Found::Lost);
+    let one = events.open();
+    events.finish(one, data(&"x".repeat(200)), 0);
+    let mut reader = events.read(one).unwrap();
+    assert!(matches!(events.next(&mut reader), Found::Event(_, big) if big.len() == 200));
+    assert_eq!(events.bytes(), 200);
+    events.expire(1_001);
+    assert_eq!((events.bytes(), events.next(&mut reader)), (0, Found::End));
+}
+
+#[test]
+fn what_only_says_look_again_waits_once() {
+    let mut events = Events::new(LIMITS);
+    for _ in 0..3 {
+        events.push_once(StreamId::OWN, data("changed"));
+    }
+    let mut reader = events.read(StreamId::OWN).unwrap();
+    assert_eq!(all(&mut events, &mut reader), "0-1:changed Nothing");
+    events.push_once(StreamId::OWN, data("changed"));
+    assert_eq!(all(&mut events, &mut reader), "0-2:changed Nothing");
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Open,
+    Push(usize, usize),
+    Finish(usize),
+    Read(usize),
+    Expire,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        Just(Step::Open),
+        (0_usize..4, 0_usize..60).prop_map(|(stream, size)| Step::Push(stream, size)),
+        (0_usize..4).prop_map(Step::Finish),
+        (0_usize..4).prop_map(Step::Read),
+        Just(Step::Expire),
+    ];
+    proptest::collection::vec(step, 0..80)
+}
+
+proptest! {
+    /// Whatever happens, the bounds hold, and a reader sees rising events of its own stream.
+    #[test]
+    fn bounds_hold_and_no_event_comes_twice(steps in steps()) {
+        let mut events = Events::new(LIMITS);
+        let mut streams = vec![StreamId::OWN];
+        let mut readers: Vec<(Reader, u64)> = Vec::new();
+        for (now, step) in (0_u64..).zip(steps) {
+            let pick = |at: usize| streams[at % streams.len()];
+            match step {
+                Step::Open => streams.push(events.open()),
+                Step::Push(stream, size) => events.push(pick(stream), data(&"x".repeat(size))),
+                Step::Finish(stream) if pick(stream) != StreamId::OWN => {
+                    events.finish(pick(stream), data("end"), now * 100);
+                }
+                Step::Read(stream) => {
+                    readers.extend(events.read(pick(stream)).map(|reader| (reader, 0)));
+                }
+                Step::Finish(_) | Step::Expire => events.expire(now * 100),
+            }
+            prop_assert!(events.count <= LIMITS.events);
+            prop_assert!(events.bytes <= LIMITS.bytes || events.count == 1);
+            for (reader, last) in &mut readers {
+                while let Found::Event(id, _) = events.next(reader) {
+                    prop_assert_eq!(id.stream, reader.stream);
+                    prop_assert!(id.event > *last);
+                    *last = id.event;
+                }
+            }
+        }
+    }
+}

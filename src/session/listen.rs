@@ -1,0 +1,139 @@
+//! `subscriptions/listen` (2026-07-28): a stream of the notifications that a client asked for.
+//!
+//! All that is known of it lives in the stream itself: nothing outlasts its connection.
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use serde_json::json;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio_util::sync::CancellationToken;
+
+use crate::catalogue::Scope;
+use crate::protocol::call::Filter;
+use crate::protocol::meta::ServerInfo;
+use crate::protocol::notification::{Outgoing, SUBSCRIPTION_ID};
+use crate::protocol::{Era, Kind, RequestId, Response, ResultObject, Revision};
+use crate::provider::Event;
+use crate::registry::{Change, Published};
+
+/// A stream to be opened.
+pub struct Listen {
+    /// The request's id, told in every notification.
+    pub id: RequestId,
+    /// What the client wants to be told of.
+    pub filter: Filter,
+    /// What its endpoint shows.
+    pub scope: Scope,
+    /// Ends all streams in order.
+    pub ending: CancellationToken,
+    /// Who answers.
+    pub server: ServerInfo,
+}
+
+struct Listening {
+    listen: Listen,
+    changes: Receiver<Change>,
+    waiting: Vec<Bytes>,
+    step: Step,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Acknowledge,
+    Tell,
+    Over,
+}
+
+impl Listen {
+    /// The messages: the acknowledgement, notifications as they come, and the answer at the end.
+    pub fn messages(self, published: &Published) -> impl Stream<Item = Bytes> + Send + use<> {
+        // From now on: nothing is lost between the acknowledgement and the first notification.
+        let changes = published.changes();
+        let step = Step::Acknowledge;
+        let listening = Listening { listen: self, changes, waiting: Vec::new(), step };
+        unfold(listening, |mut listening| async move {
+            let message = listening.next().await?;
+            Some((message, listening))
+        })
+    }
+
+    fn acknowledgement(&self) -> Bytes {
+        let params = json!({ "notifications": self.filter });
+        self.encode(&Outgoing::new("notifications/subscriptions/acknowledged", &params))
+    }
+
+    fn answer(&self) -> Bytes {
+        let meta = json!({ "_meta": { SUBSCRIPTION_ID: self.id } });
+        let outcome = ResultObject::of(&meta).map(|mut result| {
+            let _ = result.dress(Revision::LATEST, &self.server);
+            result
+        });
+        Bytes::from(Response { id: Some(self.id.clone()), outcome }.encode(Era::Modern))
+    }
+
+    fn wanted(&self, change: &Change) -> Option<Outgoing> {
+        if !change.is_seen_by(&self.scope) {
+            return None;
+        }
+        match &change.what {
+            Event::ListChanged(kind) if self.wants(*kind) => Some(Outgoing::list_changed(*kind)),
+            Event::ResourceUpdated(uri) if self.filter.resource_subscriptions.contains(uri) => {
+                Some(Outgoing::resource_updated(uri))
+            }
+            Event::ListChanged(_) | Event::ResourceUpdated(_) => None,
+        }
+    }
+
+    fn wants(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Tools => self.filter.tools_list_changed,
+            Kind::Prompts => self.filter.prompts_list_changed,
+            Kind::Resources | Kind::Templates => self.filter.resources_list_changed,
+        }
+    }
+
+    /// All that may have changed, for a client that was too slow to be told one by one.
+    fn everything(&self) -> Vec<Bytes> {
+        let kinds = [Kind::Tools, Kind::Prompts, Kind::Resources];
+        let lists = kinds.into_iter().filter(|kind| self.wants(*kind)).map(Outgoing::list_changed);
+        let uris = self.filter.resource_subscriptions.iter();
+        let updates = uris.map(|uri| Outgoing::resource_updated(uri));
+        lists.chain(updates).map(|notification| self.encode(&notification)).collect()
+    }
+
+    fn encode(&self, notification: &Outgoing) -> Bytes {
+        Bytes::from(notification.encode(Some(&self.id)))
+    }
+}
+
+impl Listening {
+    async fn next(&mut self) -> Option<Bytes> {
+        match self.step {
+            Step::Over => return None,
+            Step::Acknowledge => {
+                self.step = Step::Tell;
+                return Some(self.listen.acknowledgement());
+            }
+            Step::Tell => {}
+        }
+        loop {
+            if let Some(message) = self.waiting.pop() {
+                return Some(message);
+            }
+            let ending = self.listen.ending.clone();
+            match ending.run_until_cancelled(self.changes.recv()).await {
+                Some(Ok(change)) => {
+                    if let Some(notification) = self.listen.wanted(&change) {
+                        return Some(self.listen.encode(&notification));
+                    }
+                }
+                Some(Err(RecvError::Lagged(_))) => self.waiting = self.listen.everything(),
+                Some(Err(RecvError::Closed)) | None => {
+                    self.step = Step::Over;
+                    return Some(self.listen.answer());
+                }
+            }
+        }
+    }
+}
