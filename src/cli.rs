@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Config, Environment, Sources};
-use crate::node::{Listeners, Node};
+use crate::node::{Doors, Ends, Listeners, Node, NodeError};
 use crate::telemetry;
 
 /// Something failed.
@@ -32,6 +32,8 @@ enum Command {
     /// Runs a node in the foreground.
     #[command(alias = "foreground")]
     Start(Configured),
+    /// Serves one client on standard input and output; the log goes to standard error.
+    Stdio(Configured),
     /// Checks the configuration and tells all that is wrong with it.
     Check(Configured),
     /// Prints the version.
@@ -57,7 +59,8 @@ impl Cli {
     /// Does what was asked.
     pub fn run(self) -> ExitCode {
         match self.command {
-            Command::Start(configured) => configured.load(start),
+            Command::Start(configured) => configured.load(|config| start(config, bound)),
+            Command::Stdio(configured) => configured.load(|config| start(config, standard)),
             Command::Check(configured) => configured.load(|_| print("the configuration is good")),
             Command::Version => print(concat!("erlmcp ", env!("CARGO_PKG_VERSION"))),
         }
@@ -75,17 +78,35 @@ impl Configured {
     }
 }
 
-fn start(config: Config) -> ExitCode {
+/// The sockets that the configuration names.
+fn bound(config: &Config) -> Result<Doors, NodeError> {
+    Listeners::bind(config).map(Doors::from)
+}
+
+/// Standard input and output, and nothing else: several such nodes may run on one machine.
+fn standard(_: &Config) -> Result<Doors, NodeError> {
+    let (reader, writer) = (Box::new(tokio::io::stdin()), Box::new(tokio::io::stdout()));
+    Ok(Doors { stdio: Some(Ends { reader, writer }), ..Doors::default() })
+}
+
+type Open = fn(&Config) -> Result<Doors, NodeError>;
+
+fn start(config: Config, open: Open) -> ExitCode {
     let _flush = telemetry::log::install(&config.log, config.node.env == Environment::Production);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(serve(config)),
+        Ok(runtime) => {
+            let code = runtime.block_on(serve(config, open));
+            // A thread that still reads standard input can't be stopped, and need not be.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => fail(FAILED, &error),
     }
 }
 
 /// Runs a node until it is told to stop or its root gives up.
-async fn serve(config: Config) -> ExitCode {
+async fn serve(config: Config, open: Open) -> ExitCode {
     let drain = config.shutdown.drain();
     let signals = signal(SignalKind::terminate())
         .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
@@ -93,8 +114,8 @@ async fn serve(config: Config) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(FAILED, &error),
     };
-    let started = match Listeners::bind(&config) {
-        Ok(listeners) => Node::start(config, listeners).await,
+    let started = match open(&config) {
+        Ok(doors) => Node::start(config, doors).await,
         Err(error) => Err(error),
     };
     let node = match started {
@@ -104,6 +125,7 @@ async fn serve(config: Config) -> ExitCode {
     tokio::select! {
         reason = node.exited() => return fail(GAVE_UP, &format!("the root ended: {reason}")),
         () = either(&mut terminate, &mut interrupt) => {}
+        () = node.input_closed() => {}
     }
     tokio::select! {
         _ = node.stop(drain) => {}

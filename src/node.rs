@@ -1,30 +1,34 @@
 //! A node: what `main` and the tests share.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use supervisors::{ExitReason, Root, StartError, SupervisorRef};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
+use crate::catalogue::Scope;
 use crate::config::Config;
 use crate::protocol::meta::ServerInfo;
 use crate::provider::{Hosted, demo};
 use crate::registry::{self, Published};
 use crate::session::rounds::Rounds;
 use crate::session::seal::Seal;
-use crate::session::{self, Sessions, Table, Work};
+use crate::session::{self, Sessions, Table, Transport, Work};
 use crate::telemetry::supervision::RestartCounter;
 use crate::telemetry::{Health, Metrics, Status};
 use crate::transport::http::body::Room;
 use crate::transport::http::endpoint::{Endpoint, Parts};
 use crate::transport::http::guard::Guard;
 use crate::transport::http::responder::Responder;
-use crate::transport::http::{self, Connections, Socket, listener, routes};
+use crate::transport::http::{Connections, Socket, listener, routes, sse2024};
+use crate::transport::pipe::Link;
+use crate::transport::stdio::Stdio;
 use crate::tree::{self, Slots, tree};
 
 /// How long the tree may take to stop, child by child, before it is killed.
@@ -55,6 +59,32 @@ impl Listeners {
 
 fn bind(address: SocketAddr) -> Result<TcpListener, NodeError> {
     TcpListener::bind(address).map_err(|source| NodeError::Bind { address, source })
+}
+
+/// The ways in that a node has. Each may be missing: a node on standard input has no sockets.
+#[derive(Default)]
+pub struct Doors {
+    /// For MCP over HTTP.
+    pub http: Option<TcpListener>,
+    /// For operators.
+    pub metrics: Option<TcpListener>,
+    /// For one client on standard input and output.
+    pub stdio: Option<Ends>,
+}
+
+/// Both ends of standard input and output, or of what stands for them in a test.
+pub struct Ends {
+    /// What the client writes.
+    pub reader: Box<dyn AsyncRead + Send + Unpin>,
+    /// What the client reads.
+    pub writer: Box<dyn AsyncWrite + Send + Unpin>,
+}
+
+impl From<Listeners> for Doors {
+    fn from(listeners: Listeners) -> Self {
+        let Listeners { http, metrics } = listeners;
+        Self { http: Some(http), metrics: Some(metrics), stdio: None }
+    }
 }
 
 /// Why there is no node.
@@ -106,8 +136,11 @@ pub struct Node {
     root: Root<SupervisorRef>,
     slots: Slots,
     endpoint: Endpoint,
-    public: Front,
-    operators: Front,
+    public: Option<Front>,
+    operators: Option<Front>,
+    stdio: Option<Stdio>,
+    /// The tasks that read and write standard input and output.
+    ends: TaskTracker,
     delay: Duration,
 }
 
@@ -116,8 +149,8 @@ impl Node {
     ///
     /// # Errors
     /// Where a socket or the tree fails.
-    pub async fn start(config: Config, listeners: Listeners) -> Result<Self, NodeError> {
-        Self::start_with(config, listeners, vec![Arc::new(demo::server())]).await
+    pub async fn start(config: Config, doors: impl Into<Doors>) -> Result<Self, NodeError> {
+        Self::start_with(config, doors, vec![Arc::new(demo::server())]).await
     }
 
     /// Starts a node with these servers in its process.
@@ -126,22 +159,35 @@ impl Node {
     /// Where a socket or the tree fails.
     pub async fn start_with(
         config: Config,
-        listeners: Listeners,
+        doors: impl Into<Doors>,
         hosted: Vec<Arc<dyn Hosted>>,
     ) -> Result<Self, NodeError> {
+        let doors = doors.into();
         let (slots, published) = (Slots::default(), Published::default());
         let delay = config.shutdown.delay();
-        let public = Front::new(listeners.http, config.http.max_connections, &config)?;
-        let operators = Front::new(listeners.metrics, OPERATOR_CONNECTIONS, &config)?;
+        let front = |listener: Option<TcpListener>, max| {
+            listener.map(|listener| Front::new(listener, max, &config)).transpose()
+        };
+        let public = front(doors.http, config.http.max_connections)?;
+        let operators = front(doors.metrics, OPERATOR_CONNECTIONS)?;
         let max_in_flight = config.requests.max_in_flight_per_session;
         let ask_timeout = config.sessions.ask_timeout();
         let endpoint = endpoint(config, &slots, &published);
         let parts = &endpoint.0;
-        let responder = |routes, front: &Front, http: &http::Config| {
+        let responder = |routes, front: &Front| {
             let address = front.socket.address();
-            let guard = Guard::new(address, &http.allowed_hosts, &http.allowed_origins);
+            let (hosts, origins) = (&parts.http.allowed_hosts, &parts.http.allowed_origins);
+            let guard = Guard::new(address, hosts, origins);
             front.listener(Responder::new(routes, guard, parts.metrics.clone()))
         };
+        let ends = TaskTracker::new();
+        let stdio = doors.stdio.map(|Ends { reader, writer }| {
+            Stdio::new(reader, writer, parts.http.body_limit_bytes, &ends)
+        });
+        let served = stdio.clone().map(|stdio| {
+            let (scope, out) = (Scope::Federated, stdio.out());
+            (stdio, Link::new(endpoint.clone(), scope, Transport::Stdio, out))
+        });
         let root = tree(tree::Parts {
             slots: slots.clone(),
             registry: registry::Config { published: published.clone(), hosted },
@@ -151,29 +197,27 @@ impl Node {
                 ask_timeout,
             },
             sessions: parts.sessions.clone(),
-            published: published.clone(),
-            http: responder(routes::public(&endpoint), &public, &parts.http),
-            metrics: responder(routes::operators(&endpoint), &operators, &parts.http),
+            published,
+            http: public.as_ref().map(|front| responder(routes::public(&endpoint), front)),
+            metrics: operators.as_ref().map(|front| responder(routes::operators(&endpoint), front)),
+            stdio: served,
             observer: Arc::new(RestartCounter(parts.metrics.clone())),
         });
         let root = root.start().await?;
         parts.health.reach(Status::Ok);
-        tracing::info!(
-            http = %public.socket.address(),
-            metrics = %operators.socket.address(),
-            "the node serves"
-        );
-        Ok(Self { root, slots, endpoint, public, operators, delay })
+        let node = Self { root, slots, endpoint, public, operators, stdio, ends, delay };
+        tracing::info!(http = %node.http_address(), metrics = %node.metrics_address(), "the node serves");
+        Ok(node)
     }
 
-    /// Where MCP is served.
+    /// Where MCP is served over HTTP; port 0 where it isn't.
     pub fn http_address(&self) -> SocketAddr {
-        self.public.socket.address()
+        self.public.as_ref().map_or(NOWHERE, |front| front.socket.address())
     }
 
-    /// Where operators look.
+    /// Where operators look; port 0 where they can't.
     pub fn metrics_address(&self) -> SocketAddr {
-        self.operators.socket.address()
+        self.operators.as_ref().map_or(NOWHERE, |front| front.socket.address())
     }
 
     /// The root supervisor.
@@ -191,11 +235,24 @@ impl Node {
         &self.endpoint.0.sessions
     }
 
+    /// What the node counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.endpoint.0.metrics
+    }
+
     /// Waits until the root supervisor has ended by itself, which means that it gave up.
     pub async fn exited(&self) -> ExitReason {
         let reason = self.root.exited().await;
         self.endpoint.0.health.reach(Status::Failed);
         reason
+    }
+
+    /// Waits until the client on standard input has said its last; for ever where there is none.
+    pub async fn input_closed(&self) {
+        match &self.stdio {
+            Some(stdio) => stdio.closed().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Stops in order: not ready, nothing new accepted, what is in flight finished within `drain`,
@@ -205,10 +262,12 @@ impl Node {
         parts.health.reach(Status::Draining);
         tracing::info!(in_flight = parts.admission.in_flight(), "the node drains");
         tokio::time::sleep(self.delay).await;
-        self.public.close();
+        if let Some(public) = &self.public {
+            public.close();
+        }
         parts.ending.cancel();
         let finished = async {
-            self.public.connections.closed().await;
+            self.connections_closed().await;
             parts.admission.idle().await;
         };
         if timeout(drain, finished).await.is_err() {
@@ -217,7 +276,13 @@ impl Node {
         parts.stopping.cancel();
         let stopped = timeout(STOP_GRACE, self.root.stop(ExitReason::Shutdown)).await;
         // What the stopping tree answered in the end still has to be carried away.
-        let _ = timeout(LAST_ANSWERS, self.public.connections.closed()).await;
+        let carried = async {
+            self.connections_closed().await;
+            if let Some(stdio) = &self.stdio {
+                stdio.written().await;
+            }
+        };
+        let _ = timeout(LAST_ANSWERS, carried).await;
         self.kill();
         stopped.unwrap_or(ExitReason::Killed)
     }
@@ -225,12 +290,22 @@ impl Node {
     /// Ends everything at once.
     pub fn kill(&self) {
         self.root.kill();
-        for front in [&self.public, &self.operators] {
+        for front in self.public.iter().chain(&self.operators) {
             front.close();
             front.connections.abort();
         }
+        self.ends.close();
+    }
+
+    async fn connections_closed(&self) {
+        if let Some(public) = &self.public {
+            public.connections.closed().await;
+        }
     }
 }
+
+/// Stands for a socket that isn't there.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// What all requests share.
 fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
@@ -256,6 +331,7 @@ fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
         admission: Admission::new(&config.requests, metrics.in_flight.clone()),
         metrics,
         health,
+        sse: sse2024::Streams::default(),
         ending: CancellationToken::new(),
         stopping: CancellationToken::new(),
         server: ServerInfo { name: "erlmcp".to_owned(), version },

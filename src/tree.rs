@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ractor::ActorRef;
-use supervisors::{ChildSpec, Observer, Slot, Strategy, Supervisor};
+use supervisors::{ChildSpec, Observer, Restart, Slot, Strategy, Supervisor};
 
 use crate::registry::{self, Published, Registry};
 use crate::session::{self, SessionSupervisor, Sessions};
 use crate::transport::http::listener::{self, Listener};
+use crate::transport::pipe::Link;
+use crate::transport::stdio::{self, Stdio};
 
 /// Where the running children are found, whichever incarnation runs.
 #[derive(Clone, Default)]
@@ -40,17 +42,20 @@ pub struct Parts {
     pub sessions: Sessions,
     /// What changes are told of.
     pub published: Published,
-    /// For the public listener.
-    pub http: listener::Config,
-    /// For the operators' listener.
-    pub metrics: listener::Config,
+    /// For the public listener, where there is one.
+    pub http: Option<listener::Config>,
+    /// For the operators' listener, where there is one.
+    pub metrics: Option<listener::Config>,
+    /// For the client on standard input, where there is one.
+    pub stdio: Option<(Stdio, Link)>,
     /// Who counts restarts.
     pub observer: Arc<dyn Observer>,
 }
 
 /// The tree. Children start in this order, and stop in its reverse.
 pub fn tree(parts: Parts) -> Supervisor {
-    let Parts { slots, registry, session, sessions, published, http, metrics, observer } = parts;
+    let Parts { slots, registry, session, sessions, published, http, metrics, stdio, observer } =
+        parts;
     let table = sessions.table.clone();
     let first = AtomicBool::new(true);
     Supervisor::new(Strategy::OneForOne)
@@ -72,15 +77,30 @@ pub fn tree(parts: Parts) -> Supervisor {
             session::bulletin::run(table.clone(), published.clone(), first)
         }))
         .child(ChildSpec::task("expiry", move || session::expiry::run(sessions.clone())))
-        .child(ChildSpec::supervisor(
-            "transports",
-            Supervisor::new(Strategy::OneForOne)
-                // Because a listener that can't accept takes its clients along, it is tried again
-                // for longer than the rest.
-                .intensity(20, Duration::from_secs(10))
-                .child(listener("http", http).slot(&slots.http))
-                .child(listener("metrics", metrics).slot(&slots.metrics)),
-        ))
+        .child(ChildSpec::supervisor("transports", transports(&slots, http, metrics, stdio)))
+}
+
+fn transports(
+    slots: &Slots,
+    http: Option<listener::Config>,
+    metrics: Option<listener::Config>,
+    stdio: Option<(Stdio, Link)>,
+) -> Supervisor {
+    // Because a listener that can't accept takes its clients along, it is tried again for longer
+    // than the rest.
+    let mut all = Supervisor::new(Strategy::OneForOne).intensity(20, Duration::from_secs(10));
+    if let Some(http) = http {
+        all = all.child(listener("http", http).slot(&slots.http));
+    }
+    if let Some(metrics) = metrics {
+        all = all.child(listener("metrics", metrics).slot(&slots.metrics));
+    }
+    if let Some((stdio, link)) = stdio {
+        let serve = move || stdio::run(stdio.clone(), link.clone());
+        // Because a client that has said its last says no more, its end is no fault.
+        all = all.child(ChildSpec::task("stdio", serve).restart(Restart::Transient));
+    }
+    all
 }
 
 fn listener(id: &str, config: listener::Config) -> ChildSpec<ActorRef<listener::Msg>> {

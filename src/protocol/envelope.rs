@@ -44,6 +44,19 @@ pub struct Notification {
     pub params: Option<Box<RawValue>>,
 }
 
+impl Notification {
+    /// The request that a `notifications/cancelled` names; `None` where it can't be read.
+    pub fn cancelled(&self) -> Option<RequestId> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Params {
+            request_id: RequestId,
+        }
+        let params: Params = serde_json::from_str(self.params.as_ref()?.get()).ok()?;
+        Some(params.request_id)
+    }
+}
+
 /// One decoded message.
 #[derive(Debug, Clone)]
 pub enum Incoming {

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -207,12 +206,6 @@ fn change(record: &Record, call: SessionCall) -> Outcome {
     Ok(ResultObject::empty())
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Cancelled {
-    request_id: RequestId,
-}
-
 impl SessionState {
     fn finished(&mut self, ticket: Ticket, outcome: Outcome) {
         if let Effect::Answer(ticket) = self.machine.on(Input::Finished(ticket))
@@ -228,13 +221,10 @@ impl SessionState {
     fn notified(&mut self, notification: &Notification) {
         let input = match notification.method.as_str() {
             "notifications/initialized" => Input::Initialized,
-            "notifications/cancelled" => {
-                let params = notification.params.as_ref().map_or("", |raw| raw.get());
-                match serde_json::from_str(params) {
-                    Ok(Cancelled { request_id }) => Input::Cancelled(request_id),
-                    Err(_) => return,
-                }
-            }
+            "notifications/cancelled" => match notification.cancelled() {
+                Some(id) => Input::Cancelled(id),
+                None => return,
+            },
             _ => return,
         };
         if let Effect::Cancel(ticket) = self.machine.on(input)

@@ -160,7 +160,7 @@ impl Events {
         self.expire(now_ms);
     }
 
-    /// Sends the reader of a stream away; it comes back for the rest.
+    /// Sends the reader of a stream away; it comes back behind its last event.
     pub fn release(&mut self, stream: StreamId) {
         if let Some(stream) = self.streams.get_mut(&stream) {
             stream.released = true;
@@ -172,7 +172,6 @@ impl Events {
         let of = self.stream(stream)?;
         let first = of.events.front().map_or(of.next, |kept| kept.event);
         of.generation += 1;
-        of.released = false;
         Some(Reader { stream, generation: of.generation, next: of.untaken.max(first) })
     }
 

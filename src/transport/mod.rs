@@ -1,3 +1,5 @@
-//! Transports: how messages come in and go out.
+//! Transports: how clients reach the node.
 
 pub mod http;
+pub mod pipe;
+pub mod stdio;

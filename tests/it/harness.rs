@@ -15,6 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
+use crate::talker::Talker;
+
 /// Nothing in these tests takes longer, unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -26,6 +28,7 @@ pub(crate) struct TestNode {
     pub(crate) url: String,
     pub(crate) probes: String,
     pub(crate) held: Held,
+    pub(crate) talker: Arc<Talker>,
 }
 
 impl TestNode {
@@ -39,11 +42,13 @@ impl TestNode {
         let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
         let listeners = Listeners { http: bind(), metrics: bind() };
         let (server, held) = held_server();
-        let hosted: Vec<Arc<dyn Hosted>> = vec![Arc::new(demo::server()), Arc::new(server)];
+        let talker = Arc::new(Talker::default());
+        let hosted: Vec<Arc<dyn Hosted>> =
+            vec![Arc::new(demo::server()), Arc::new(server), talker.clone()];
         let node = Node::start_with(config, listeners, hosted).await.unwrap();
         let url = format!("http://{}", node.http_address());
         let probes = format!("http://{}", node.metrics_address());
-        Self { node, url, probes, held }
+        Self { node, url, probes, held, talker }
     }
 
     /// One raw request to `path`.
@@ -151,7 +156,17 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) async fn open(client: Client, url: &str, revision: &str) -> Self {
-        let answer = send(&client, Method::POST, url, &[], &initialize(revision)).await;
+        Self::open_with(client, url, revision, json!({})).await
+    }
+
+    pub(crate) async fn open_with(
+        client: Client,
+        url: &str,
+        revision: &str,
+        capabilities: Value,
+    ) -> Self {
+        let body = initialize_with(revision, capabilities);
+        let answer = send(&client, Method::POST, url, &[], &body).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         let id = answer.session.expect("initialize gives an id");
         let session = Self { client, url: url.to_owned(), id };
@@ -165,18 +180,33 @@ impl Session {
         send(&self.client, Method::POST, &self.url, &headers, body).await
     }
 
+    /// Posts a request that is answered by events.
+    pub(crate) async fn events(&self, body: &str) -> Events {
+        let headers = [("mcp-session-id", self.id.as_str())];
+        Events::open(Method::POST, &self.url, &headers, body).await
+    }
+
+    /// The session's own stream, or what comes behind an event.
+    pub(crate) async fn stream(&self, last: Option<&str>) -> Events {
+        let mut headers = vec![("mcp-session-id", self.id.as_str())];
+        headers.extend(last.map(|last| ("last-event-id", last)));
+        Events::open(Method::GET, &self.url, &headers, "").await
+    }
+
     pub(crate) async fn call(&self, id: impl Into<Value>, tool: &str, arguments: Value) -> Answer {
         self.post(&tool_call(id, tool, arguments)).await
     }
 }
 
 pub(crate) fn initialize(revision: &str) -> String {
+    initialize_with(revision, json!({}))
+}
+
+pub(crate) fn initialize_with(revision: &str, capabilities: Value) -> String {
     let client = json!({ "name": "it", "version": "1" });
-    request(
-        1,
-        "initialize",
-        json!({ "protocolVersion": revision, "capabilities": {}, "clientInfo": client }),
-    )
+    let mut params = json!({ "protocolVersion": revision, "clientInfo": client });
+    params["capabilities"] = capabilities;
+    request(1, "initialize", params)
 }
 
 pub(crate) fn request(id: impl Into<Value>, method: &str, params: Value) -> String {
@@ -189,10 +219,10 @@ pub(crate) fn tool_call(id: impl Into<Value>, tool: &str, arguments: Value) -> S
 
 /// Adds what a modern request says about itself.
 pub(crate) fn modern(id: impl Into<Value>, method: &str, mut params: Value) -> String {
-    params["_meta"] = json!({
-        "io.modelcontextprotocol/protocolVersion": MODERN,
-        "io.modelcontextprotocol/clientCapabilities": {},
-    });
+    params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!(MODERN);
+    if params["_meta"]["io.modelcontextprotocol/clientCapabilities"].is_null() {
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    }
     request(id, method, params)
 }
 
@@ -203,6 +233,107 @@ pub(crate) fn modern_headers<'a>(method: &'a str, name: &'a str) -> Vec<(&'a str
         headers.push(("mcp-name", name));
     }
     headers
+}
+
+/// One event of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) retry: String,
+    pub(crate) data: String,
+}
+
+impl Event {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.data).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    /// The method of a notification or request, or `result` or `error`.
+    pub(crate) fn short(&self) -> String {
+        if self.data.is_empty() {
+            return "priming".to_owned();
+        }
+        let json = self.json();
+        match json["method"].as_str() {
+            Some(method) => method.to_owned(),
+            None if json["error"].is_null() => "result".to_owned(),
+            None => "error".to_owned(),
+        }
+    }
+}
+
+/// A response of events, read as they come.
+pub(crate) struct Events {
+    response: Response,
+    text: String,
+    pub(crate) comments: usize,
+}
+
+impl Events {
+    pub(crate) async fn open(
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Self {
+        let mut request = client().request(method, url).body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header("accept", "application/json, text/event-stream");
+        let response = request.send().await.unwrap();
+        let kind = response.headers().get("content-type").unwrap().to_str().unwrap().to_owned();
+        if kind != "text/event-stream" {
+            panic!("{} {kind}: {}", response.status(), response.text().await.unwrap());
+        }
+        Self { response, text: String::new(), comments: 0 }
+    }
+
+    /// The next event; `None` at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        within(async {
+            loop {
+                while let Some((block, rest)) = self.text.split_once("\n\n") {
+                    let (block, rest) = (block.to_owned(), rest.to_owned());
+                    self.text = rest;
+                    if block.starts_with(':') {
+                        self.comments += 1;
+                        continue;
+                    }
+                    return Some(parse_event(&block));
+                }
+                let chunk = self.response.chunk().await.unwrap()?;
+                self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+            }
+        })
+        .await
+    }
+
+    /// All that is left, in short.
+    pub(crate) async fn rest(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        while let Some(event) = self.next().await {
+            all.push(event.short());
+        }
+        all
+    }
+}
+
+fn parse_event(block: &str) -> Event {
+    let mut event = Event::default();
+    for line in block.lines() {
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value).to_owned();
+        match field {
+            "id" => event.id = value,
+            "event" => event.kind = value,
+            "retry" => event.retry = value,
+            "data" => event.data.push_str(&value),
+            other => panic!("unknown field {other}"),
+        }
+    }
+    event
 }
 
 /// What the tool `test__hold` tells and waits for.

@@ -20,3 +20,5 @@ mod harness;
 mod limits;
 mod raw;
 mod sessions;
+mod streams;
+mod talker;

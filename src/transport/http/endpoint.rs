@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Config;
 use super::body::Room;
+use super::{Config, sse2024};
 use crate::admission::Admission;
 use crate::catalogue::Scope;
 use crate::protocol::meta::ServerInfo;
@@ -35,6 +35,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// How the node is.
     pub health: Health,
+    /// Open streams of HTTP+SSE.
+    pub sse: sse2024::Streams,
     /// Cancelled when the drain begins: streams without an end of their own end now.
     pub ending: CancellationToken,
     /// Cancelled when the drain is over: what still runs is answered now.

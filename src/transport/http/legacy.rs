@@ -253,22 +253,36 @@ pub async fn batch(
         Err(refusal) => return refusal.answer(None),
     };
     if !record.revision.has_batches() {
-        let why = "Invalid request: batches are not part of this protocol revision";
-        return Answer::refuse(
-            StatusCode::BAD_REQUEST,
-            None,
-            RpcError::new(Code::InvalidRequest, why),
-        );
+        return Answer::refuse(StatusCode::BAD_REQUEST, None, no_batches());
     }
-    let each = messages.into_iter().map(|message| of_batch(endpoint, scope, &record, message));
+    match responses(endpoint, scope, &record, messages).await {
+        Some(body) => Answer::whole(StatusCode::OK, body),
+        None => Answer::accepted(),
+    }
+}
+
+/// The error to several messages at once where the revision does not have that.
+pub fn no_batches() -> RpcError {
+    let why = "Invalid request: batches are not part of this protocol revision";
+    RpcError::new(Code::InvalidRequest, why)
+}
+
+/// The responses to a batch, as one array; none where nothing is to be answered.
+pub async fn responses(
+    endpoint: &Endpoint,
+    scope: &Scope,
+    record: &Arc<Record>,
+    messages: Vec<Result<Incoming, DecodeError>>,
+) -> Option<Vec<u8>> {
+    let each = messages.into_iter().map(|message| of_batch(endpoint, scope, record, message));
     let responses: Vec<Vec<u8>> = join_all(each).await.into_iter().flatten().collect();
     if responses.is_empty() {
-        return Answer::accepted();
+        return None;
     }
     let mut body = b"[".to_vec();
     body.extend(responses.join(&b','));
     body.push(b']');
-    Answer::whole(StatusCode::OK, body)
+    Some(body)
 }
 
 /// One message of a batch; its response, where it has one.

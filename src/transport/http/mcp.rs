@@ -162,7 +162,7 @@ async fn told(
 }
 
 /// Tells which tool is called, if one is: its federated name, or none where there is no such tool.
-pub(super) fn note_tool(
+pub fn note_tool(
     endpoint: &Endpoint,
     scope: &Scope,
     call: &Call,
@@ -175,17 +175,19 @@ pub(super) fn note_tool(
     }
 }
 
-pub(super) fn stopped() -> RpcError {
+/// The error to what the node's end cut off.
+pub fn stopped() -> RpcError {
     RpcError::new(Code::ShuttingDown, "The node stopped before it was done")
 }
 
 /// The error to a request that finds no place; it is counted.
-pub(super) fn overloaded_error(endpoint: &Endpoint) -> RpcError {
+pub fn overloaded_error(endpoint: &Endpoint) -> RpcError {
     endpoint.0.metrics.reject("requests.max_in_flight");
     RpcError::overloaded("requests.max_in_flight")
 }
 
-fn unread(endpoint: &Endpoint, error: BodyError) -> Answer {
+/// The answer to a body that could not be read; it is counted.
+pub fn unread(endpoint: &Endpoint, error: BodyError) -> Answer {
     let limit = endpoint.0.http.body_limit_bytes;
     let (reason, status) = match error {
         BodyError::TooLarge => ("http.body_limit_bytes", StatusCode::PAYLOAD_TOO_LARGE),

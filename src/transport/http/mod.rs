@@ -15,6 +15,7 @@ pub mod responder;
 pub mod routes;
 pub mod socket;
 pub mod sse;
+pub mod sse2024;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Origins of web pages that may call. Empty: loopback ones on a loopback address, else none.
     pub allowed_origins: Vec<String>,
+    /// Serve HTTP+SSE of 2024-11-05, too, at `/sse` and `/messages`.
+    pub legacy_sse: bool,
     /// Serve on a non-loopback address in production though nobody is asked who they are.
     pub allow_unauthenticated: bool,
 }
@@ -62,6 +65,8 @@ impl Default for Config {
             body_room_bytes: 256 * 1024 * 1024,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            // Deprecated since 2025-03-26; clients that know nothing newer are rare.
+            legacy_sse: false,
             allow_unauthenticated: false,
         }
     }

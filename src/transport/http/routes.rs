@@ -4,13 +4,14 @@ use std::convert::Infallible;
 
 use http::StatusCode;
 use http::header::{ALLOW, HeaderValue};
+use serde::Deserialize;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use super::answer::{Accepts, Answer};
 use super::endpoint::Endpoint;
-use super::{mcp, probes};
+use super::{mcp, probes, sse2024};
 use crate::catalogue::Scope;
 use crate::protocol::{Code, RpcError};
 
@@ -26,7 +27,32 @@ pub fn public(endpoint: &Endpoint) -> Routes {
         .and(with(endpoint))
         .then(mcp::respond);
     let ping = warp::path!("ping").and(read()).map(probes::ping);
-    mcp.or(ping).unify().or(probe_routes(endpoint)).unify().recover(refuse).unify().boxed()
+    let routes = mcp.or(ping).unify().or(probe_routes(endpoint)).unify().boxed();
+    let routes =
+        if endpoint.0.http.legacy_sse { routes.or(sse(endpoint)).unify().boxed() } else { routes };
+    routes.recover(refuse).unify().boxed()
+}
+
+/// HTTP+SSE of 2024-11-05.
+fn sse(endpoint: &Endpoint) -> BoxedFilter<(Response,)> {
+    let all = warp::path!("sse").map(|| Scope::Federated);
+    let one = warp::path!("sse" / String).map(|server: String| Scope::Server(server.into()));
+    let open = all.or(one).unify().and(warp::get()).and(with(endpoint));
+    let open = open.map(|scope, endpoint: Endpoint| sse2024::open(scope, &endpoint));
+    let post = warp::path!("messages")
+        .and(warp::post())
+        .and(warp::query::<SessionQuery>().map(|query: SessionQuery| query.session_id))
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .and(with(endpoint))
+        .then(sse2024::post);
+    open.or(post).unify().boxed()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionQuery {
+    session_id: String,
 }
 
 /// The operators' listener.
@@ -38,12 +64,15 @@ pub fn operators(endpoint: &Endpoint) -> Routes {
 pub fn template(path: &str) -> &'static str {
     match path.trim_end_matches('/') {
         "/mcp" => "/mcp",
+        "/sse" => "/sse",
+        "/messages" => "/messages",
         "/health" => "/health",
         "/livez" => "/livez",
         "/readyz" => "/readyz",
         "/ping" => "/ping",
         "/metrics" => "/metrics",
         other if other.starts_with("/mcp/") => "/mcp/{server}",
+        other if other.starts_with("/sse/") => "/sse/{server}",
         _ => "_other",
     }
 }
@@ -79,6 +108,8 @@ fn with(
 async fn refuse(rejection: Rejection) -> Result<Response, Infallible> {
     let (status, why) = if rejection.is_not_found() {
         (StatusCode::NOT_FOUND, "There is nothing at this path")
+    } else if rejection.find::<warp::reject::InvalidQuery>().is_some() {
+        (StatusCode::BAD_REQUEST, "sessionId is missing; the endpoint event of GET /sse tells it")
     } else {
         (StatusCode::METHOD_NOT_ALLOWED, "This method isn't served here")
     };
