@@ -46,7 +46,7 @@ pub enum Way {
 
 enum State {
     Waiting(Way, Option<InFlight>),
-    Streaming(StreamId),
+    Streaming(StreamId, Option<InFlight>),
     Answered,
 }
 
@@ -159,22 +159,22 @@ impl Inner {
     /// The stream of this exchange, opened now where it still can be.
     fn stream(&self, state: &mut State) -> Option<StreamId> {
         match state {
-            State::Streaming(stream) => Some(*stream),
-            State::Waiting(Way::Http { events: true, .. }, _) => {
-                let stream = self.record.streams.open();
-                if self.record.revision.primes_streams() {
-                    self.record.streams.push(stream, Bytes::new());
-                }
-                if let State::Waiting(Way::Http { first, .. }, _) =
-                    std::mem::replace(state, State::Streaming(stream))
-                {
-                    // A client that is gone may come back for the stream.
-                    let _ = first.send(First::Stream(stream));
-                }
-                Some(stream)
-            }
-            State::Waiting(..) | State::Answered => None,
+            State::Streaming(stream, _) => return Some(*stream),
+            State::Waiting(Way::Http { events: true, .. }, _) => {}
+            State::Waiting(..) | State::Answered => return None,
         }
+        let stream = self.record.streams.open();
+        if self.record.revision.primes_streams() {
+            self.record.streams.push(stream, Bytes::new());
+        }
+        if let State::Waiting(Way::Http { first, .. }, place) =
+            std::mem::replace(state, State::Answered)
+        {
+            *state = State::Streaming(stream, place);
+            // A client that is gone may come back for the stream.
+            let _ = first.send(First::Stream(stream));
+        }
+        Some(stream)
     }
 
     fn send(&self, message: impl FnOnce() -> Bytes, must: bool) -> bool {
@@ -221,7 +221,9 @@ impl Inner {
             State::Waiting(Way::Pipe { answer, .. }, _) => {
                 answer.send(self.encode(outcome));
             }
-            State::Streaming(stream) => self.record.streams.finish(stream, self.encode(outcome)),
+            State::Streaming(stream, _place) => {
+                self.record.streams.finish(stream, self.encode(outcome));
+            }
             State::Answered => {}
         }
     }

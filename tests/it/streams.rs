@@ -122,6 +122,7 @@ async fn a_broken_stream_is_resumed_without_loss_or_repetition() {
     events.next().await.unwrap();
     let last = events.next().await.unwrap();
     assert_eq!(last.json()["params"]["progress"], 1.0);
+    assert_eq!(node.node.metrics().in_flight.get(), 1, "its place is taken until it is answered");
     drop(events);
     node.talker.go.add_permits(1);
     let mut resumed = session.stream(Some(&last.id)).await;

@@ -91,6 +91,7 @@ impl Provider for Talker {
                     "flood" => {
                         for number in 0..5_000 {
                             log(&context, Level::Info, &format!("{number} {}", "x".repeat(10_000)));
+                            tokio::task::yield_now().await;
                         }
                         go.acquire().await.unwrap().forget();
                         "flooded".to_owned()
