@@ -13,6 +13,8 @@ pub mod transport;
 
 pub mod session;
 
+pub mod tasks;
+
 pub mod router;
 
 pub mod registry;

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Config, NodeConfig, Problem, Problems, ShutdownConfig};
 use crate::transport::http;
-use crate::{admission, session, telemetry};
+use crate::{admission, session, tasks, telemetry};
 
 const PREFIX: &str = "ERLMCP";
 /// Variables with names of their own, and the keys that they set.
@@ -22,11 +22,12 @@ const LISTS: [&str; 2] = ["http.allowed_hosts", "http.allowed_origins"];
 type Check = fn(Map<String, Value>) -> Result<(), config::ConfigError>;
 
 /// The sections: their names are those of the fields of [`Config`].
-const SECTIONS: [(&str, Check); 7] = [
+const SECTIONS: [(&str, Check); 8] = [
     ("node", check::<NodeConfig>),
     ("http", check::<http::Config>),
     ("metrics", check::<http::MetricsConfig>),
     ("sessions", check::<session::Config>),
+    ("tasks", check::<tasks::Config>),
     ("requests", check::<admission::Config>),
     ("shutdown", check::<ShutdownConfig>),
     ("log", check::<telemetry::log::Config>),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use load::{Sources, environment};
 
 use crate::transport::http;
-use crate::{admission, session, telemetry};
+use crate::{admission, session, tasks, telemetry};
 
 /// Whether mistakes may be costly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +86,8 @@ pub struct Config {
     pub metrics: http::MetricsConfig,
     /// Sessions.
     pub sessions: session::Config,
+    /// Tasks.
+    pub tasks: tasks::Config,
     /// Requests.
     pub requests: admission::Config,
     /// Stopping.

@@ -19,6 +19,10 @@ impl Config {
                         own requests; make it longer";
             problem("sessions.idle_timeout_s", what.to_owned());
         }
+        if self.tasks.default_ttl_ms > self.tasks.max_ttl_ms {
+            let what = "is longer than tasks.max_ttl_ms; change one";
+            problem("tasks.default_ttl_ms", what.to_owned());
+        }
         let open = !http.ip().is_loopback() && !self.http.allow_unauthenticated;
         if self.node.env == Environment::Production && open {
             let what = "is no loopback address, and nobody is asked who they are; listen on \
@@ -29,7 +33,8 @@ impl Config {
     }
 
     fn zeros(&self) -> Vec<Problem> {
-        let (http, requests, sessions) = (&self.http, &self.requests, &self.sessions);
+        let (http, requests) = (&self.http, &self.requests);
+        let (sessions, tasks) = (&self.sessions, &self.tasks);
         let at_least_one = [
             ("node.name", self.node.name.is_empty()),
             ("http.max_connections", http.max_connections == 0),
@@ -41,6 +46,12 @@ impl Config {
             ("requests.max_in_flight_per_session", requests.max_in_flight_per_session == 0),
             ("sessions.max", sessions.max == 0),
             ("sessions.restart_wait_ms", sessions.restart_wait_ms == 0),
+            ("tasks.max", tasks.max == 0),
+            ("tasks.max_per_owner", tasks.max_per_owner == 0),
+            ("tasks.default_ttl_ms", tasks.default_ttl_ms == 0),
+            ("tasks.poll_interval_ms", tasks.poll_interval_ms == 0),
+            ("tasks.timeout_ms", tasks.timeout_ms == 0),
+            ("tasks.ask_timeout_ms", tasks.ask_timeout_ms == 0),
         ];
         let broken = at_least_one.into_iter().filter(|(_, broken)| *broken);
         broken.map(|(key, _)| Problem::new(key, "is empty or zero; give at least 1")).collect()

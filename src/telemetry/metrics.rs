@@ -52,6 +52,13 @@ pub struct SessionLabels {
     pub transport: &'static str,
 }
 
+/// Labels of `erlmcp_tasks`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TaskLabels {
+    /// The task's status.
+    pub state: &'static str,
+}
+
 /// Labels of `erlmcp_rejected_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RejectedLabels {
@@ -107,6 +114,8 @@ pub struct Metrics {
     pub session_duration: Histogram,
     /// `erlmcp_open_streams`
     pub streams: Family<SessionLabels, Gauge>,
+    /// `erlmcp_tasks`
+    pub tasks: Family<TaskLabels, Gauge>,
     /// `erlmcp_requests_in_flight`
     pub in_flight: Gauge,
     /// `erlmcp_rejected_total`
@@ -128,6 +137,7 @@ impl Default for Metrics {
             sessions: Family::default(),
             session_duration: Histogram::new(exponential_buckets(1.0, 4.0, 9)),
             streams: Family::default(),
+            tasks: Family::default(),
             in_flight: Gauge::default(),
             rejected: Family::default(),
             child_restarts: Family::default(),
@@ -177,6 +187,7 @@ impl Metrics {
         );
         book.add("erlmcp_sessions", "Open sessions", self.sessions.clone());
         book.add("erlmcp_open_streams", "Open event streams", self.streams.clone());
+        book.add("erlmcp_tasks", "Tasks that are kept", self.tasks.clone());
         book.add("erlmcp_requests_in_flight", "Requests in the node", self.in_flight.clone());
         book.add("erlmcp_rejected", "Requests refused by a limit or rule", self.rejected.clone());
         book.add(

@@ -40,6 +40,9 @@ const PURE: &[&str] = &[
     "src/router",
     "src/session/events",
     "src/session/machine",
+    "src/tasks/choice",
+    "src/tasks/machine",
+    "src/tasks/wire",
     "supervisors/src/machine",
 ];
 
