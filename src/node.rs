@@ -20,6 +20,7 @@ use crate::registry::{self, Published};
 use crate::session::rounds::Rounds;
 use crate::session::seal::Seal;
 use crate::session::{self, Sessions, Table, Transport, Work};
+use crate::tasks::Tasks;
 use crate::telemetry::supervision::RestartCounter;
 use crate::telemetry::{Health, Metrics, Status};
 use crate::transport::http::body::Room;
@@ -191,6 +192,7 @@ impl Node {
         let root = tree(tree::Parts {
             slots: slots.clone(),
             registry: registry::Config { published: published.clone(), hosted },
+            tasks: parts.work.tasks.clone(),
             session: session::actor::Config {
                 work: parts.work.clone(),
                 max_in_flight,
@@ -238,6 +240,11 @@ impl Node {
     /// What the node counts.
     pub fn metrics(&self) -> &Metrics {
         &self.endpoint.0.metrics
+    }
+
+    /// All tasks.
+    pub fn tasks(&self) -> &Tasks {
+        &self.endpoint.0.work.tasks
     }
 
     /// Waits until the root supervisor has ended by itself, which means that it gave up.
@@ -321,11 +328,12 @@ fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
         health: health.clone(),
     };
     let rounds = Rounds(Seal::random());
+    let tasks = Tasks::new(config.tasks.clone(), slots.tasks.clone(), metrics.clone());
     let room = Room::new(config.http.body_room_bytes);
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Endpoint(Arc::new(Parts {
         http: config.http,
-        work: Work { published: published.clone(), timeout: request_timeout, rounds },
+        work: Work { published: published.clone(), timeout: request_timeout, rounds, tasks },
         sessions,
         room,
         admission: Admission::new(&config.requests, metrics.in_flight.clone()),

@@ -13,6 +13,7 @@ use supervisors::{ChildSpec, Observer, Restart, Slot, Strategy, Supervisor};
 
 use crate::registry::{self, Published, Registry};
 use crate::session::{self, SessionSupervisor, Sessions};
+use crate::tasks::{self, TaskSupervisor, Tasks};
 use crate::transport::http::listener::{self, Listener};
 use crate::transport::pipe::Link;
 use crate::transport::stdio::{self, Stdio};
@@ -22,6 +23,8 @@ use crate::transport::stdio::{self, Stdio};
 pub struct Slots {
     /// The registry.
     pub registry: Slot<ActorRef<registry::Msg>>,
+    /// The supervisor of all tasks' work.
+    pub tasks: Slot<TaskSupervisor>,
     /// The supervisor of all session actors.
     pub sessions: Slot<SessionSupervisor>,
     /// The public listener.
@@ -36,6 +39,8 @@ pub struct Parts {
     pub slots: Slots,
     /// For the registry.
     pub registry: registry::Config,
+    /// For the expiry of tasks.
+    pub tasks: Tasks,
     /// For each session.
     pub session: session::actor::Config,
     /// For the expiry of sessions, and for telling them what changed.
@@ -54,8 +59,18 @@ pub struct Parts {
 
 /// The tree. Children start in this order, and stop in its reverse.
 pub fn tree(parts: Parts) -> Supervisor {
-    let Parts { slots, registry, session, sessions, published, http, metrics, stdio, observer } =
-        parts;
+    let Parts {
+        slots,
+        registry,
+        tasks,
+        session,
+        sessions,
+        published,
+        http,
+        metrics,
+        stdio,
+        observer,
+    } = parts;
     let table = sessions.table.clone();
     let first = AtomicBool::new(true);
     Supervisor::new(Strategy::OneForOne)
@@ -68,6 +83,8 @@ pub fn tree(parts: Parts) -> Supervisor {
             ChildSpec::actor("registry", move || (Registry, registry.clone()))
                 .slot(&slots.registry),
         )
+        .child(ChildSpec::dynamic("tasks", tasks::work::supervisor()).slot(&slots.tasks))
+        .child(ChildSpec::task("task_expiry", move || tasks::expiry::run(tasks.clone())))
         .child(
             ChildSpec::dynamic("sessions", session::front::supervisor(session))
                 .slot(&slots.sessions),

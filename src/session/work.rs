@@ -13,6 +13,7 @@ use crate::provider::Side;
 use crate::provider::run::{Ended, Job, run_boxed};
 use crate::registry::{Published, Snapshot};
 use crate::router::{Route, discover, list, route};
+use crate::tasks::Tasks;
 
 /// The single outcome of a request.
 pub type Outcome = Result<ResultObject, RpcError>;
@@ -26,6 +27,8 @@ pub struct Work {
     pub timeout: Duration,
     /// What modern requests carry from round to round.
     pub rounds: Rounds,
+    /// What goes on after its request is answered.
+    pub tasks: Tasks,
 }
 
 /// A request with its way settled.

@@ -22,3 +22,4 @@ mod raw;
 mod sessions;
 mod streams;
 mod talker;
+mod tasks;
