@@ -4,6 +4,7 @@
 pub mod context;
 pub mod demo;
 pub mod native;
+pub mod rmcp;
 pub mod run;
 pub mod waits;
 
