@@ -10,6 +10,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+use super::log;
+
 /// Labels of `http_requests_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct HttpLabels {
@@ -200,6 +202,7 @@ impl Metrics {
             "Restart intensities reached",
             self.supervisor_gave_up.clone(),
         );
+        book.add("erlmcp_log_lines_lost", "Log lines that found no room", log::lost());
     }
 
     /// The families there are, by the names that they are registered under: those of counters and

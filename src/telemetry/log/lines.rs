@@ -1,0 +1,174 @@
+//! The way of log lines to stderr: a bounded queue, and a thread that writes.
+//!
+//! A reader that doesn't read must not stop the node, so lines past the bound are lost; they are
+//! counted, and told as soon as there is room again.
+
+use std::io::{self, Write};
+use std::sync::LazyLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use prometheus_client::metrics::counter::Counter;
+
+/// Lines that wait for stderr.
+pub(super) const WAITING_LINES: usize = 8_192;
+/// How long the end of the process waits for them.
+const LAST_LINES: Duration = Duration::from_secs(1);
+/// Losses are told this often at most: where they go on, a line about each would add to them.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Lines that were lost since the process began. The log belongs to the process, not to a node.
+static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
+
+/// The lines that this process's log has lost; clones share the value.
+pub fn lost() -> Counter {
+    LOST.clone()
+}
+
+enum Msg {
+    Line(Vec<u8>),
+    Flush(SyncSender<()>),
+}
+
+/// Where lines are written. It never blocks and never fails: `tracing-subscriber` answers a failed
+/// write with `eprintln!`, which panics where stderr is gone.
+#[derive(Clone)]
+pub(super) struct Lines {
+    queue: SyncSender<Msg>,
+    lost: Counter,
+}
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.queue.try_send(Msg::Line(line.to_vec())).is_err() {
+            self.lost.inc();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Dropped at the end of the process: the last lines are written then.
+#[must_use]
+pub struct Flush(SyncSender<Msg>);
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        let (done, wait) = sync_channel(1);
+        if self.0.try_send(Msg::Flush(done)).is_ok() {
+            let _ = wait.recv_timeout(LAST_LINES);
+        }
+    }
+}
+
+/// A queue of this many lines, written by a thread; `lost` counts what finds no room, and `tell`
+/// logs how many those were.
+pub(super) fn lines(
+    capacity: usize,
+    out: impl Write + Send + 'static,
+    lost: Counter,
+    tell: impl Fn(u64) + Send + 'static,
+) -> (Lines, Flush) {
+    let (queue, receiver) = sync_channel(capacity);
+    let losses = Losses { told: lost.get(), lost: lost.clone(), last: None };
+    let writing = move || write(&receiver, out, losses, tell);
+    let _ = std::thread::Builder::new().name("log".to_owned()).spawn(writing);
+    (Lines { queue: queue.clone(), lost }, Flush(queue))
+}
+
+/// What is lost, and how much of that is told.
+struct Losses {
+    lost: Counter,
+    told: u64,
+    last: Option<Instant>,
+}
+
+impl Losses {
+    fn untold(&self) -> u64 {
+        self.lost.get().saturating_sub(self.told)
+    }
+
+    fn are_due(&self) -> bool {
+        self.untold() > 0 && self.last.is_none_or(|last| last.elapsed() >= TELL_EVERY)
+    }
+
+    fn tell(&mut self, tell: &impl Fn(u64)) {
+        let untold = self.untold();
+        if untold > 0 {
+            self.told += untold;
+            self.last = Some(Instant::now());
+            tell(untold);
+        }
+    }
+}
+
+fn write(receiver: &Receiver<Msg>, mut out: impl Write, mut losses: Losses, tell: impl Fn(u64)) {
+    loop {
+        let received = match losses.untold() {
+            0 => receiver.recv().map_err(RecvTimeoutError::from),
+            _ => receiver.recv_timeout(TELL_EVERY),
+        };
+        match received {
+            Ok(Msg::Line(line)) => drop(out.write_all(&line)),
+            Ok(Msg::Flush(done)) => {
+                losses.tell(&tell);
+                while let Ok(Msg::Line(line)) = receiver.try_recv() {
+                    let _ = out.write_all(&line);
+                }
+                let _ = done.send(());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        // What was just taken made room for the line that `tell` logs.
+        if losses.are_due() {
+            losses.tell(&tell);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Blocks in its first write until it is let go.
+    struct Gate(Receiver<()>, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            self.1.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lost_lines_are_counted_and_told_once_there_is_room() {
+        let (open, gate) = sync_channel::<()>(0);
+        let (tell, told) = sync_channel(8);
+        let (written, lost) = (Arc::default(), Counter::default());
+        let gate = Gate(gate, Arc::clone(&written));
+        let (mut lines, flush) = lines(3, gate, lost.clone(), move |n| tell.send(n).unwrap());
+        // One is being written or waits, so at least six of ten find no room.
+        for number in 0..10 {
+            lines.write_all(format!("{number}\n").as_bytes()).unwrap();
+        }
+        let missing = lost.get();
+        assert!(missing >= 6, "{missing}");
+        drop(open);
+        assert_eq!(told.recv_timeout(Duration::from_secs(30)), Ok(missing));
+        drop(flush);
+        let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count() as u64, 10 - missing, "{text}");
+        assert!(told.try_recv().is_err(), "told once");
+    }
+}
