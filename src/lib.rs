@@ -28,3 +28,5 @@ pub mod telemetry;
 pub mod catalogue;
 
 pub mod protocol;
+
+pub mod secret;

@@ -314,6 +314,9 @@ impl Node {
 /// Stands for a socket that isn't there.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
+/// What the key for the states of requests is derived for.
+const STATES: &str = "erlmcp request state v1";
+
 /// What all requests share.
 fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
     let metrics = Metrics::default();
@@ -327,7 +330,9 @@ fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
         metrics: metrics.clone(),
         health: health.clone(),
     };
-    let rounds = Rounds(Seal::random());
+    // Nodes with the same cookie open each other's states, and their own after a restart.
+    let seal = config.node.cookie.expose().map(|cookie| Seal::derived(cookie.as_bytes(), STATES));
+    let rounds = Rounds(seal.unwrap_or_else(Seal::random));
     let tasks = Tasks::new(config.tasks.clone(), slots.tasks.clone(), metrics.clone());
     let room = Room::new(config.http.body_room_bytes);
     let version = env!("CARGO_PKG_VERSION").to_owned();

@@ -3,8 +3,10 @@
 //! Order: defaults < file < environment < flags. All problems are told at once. This is the only
 //! module that reads the environment.
 
+mod layers;
 mod load;
-mod validate;
+mod rules;
+mod sections;
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use load::{Sources, environment};
 
-use crate::transport::http;
+use crate::secret::Secret;
+use crate::transport::{control, http};
 use crate::{admission, session, tasks, telemetry};
 
 /// Whether mistakes may be costly.
@@ -34,12 +37,21 @@ pub struct NodeConfig {
     pub name: String,
     /// `development` or `production`.
     pub env: Environment,
+    /// The node's shared secret, as Erlang's nodes have one; empty for none.
+    pub cookie: Secret,
+    /// Start in production with a cookie that everybody knows.
+    pub allow_default_cookie: bool,
 }
 
 impl Default for NodeConfig {
     /// A node that nobody configured is one that somebody tries out.
     fn default() -> Self {
-        Self { name: "erlmcp".to_owned(), env: Environment::Development }
+        Self {
+            name: "erlmcp".to_owned(),
+            env: Environment::Development,
+            cookie: Secret::default(),
+            allow_default_cookie: false,
+        }
     }
 }
 
@@ -84,6 +96,8 @@ pub struct Config {
     pub http: http::Config,
     /// The operators' listener.
     pub metrics: http::MetricsConfig,
+    /// The control socket.
+    pub control: control::Config,
     /// Sessions.
     pub sessions: session::Config,
     /// Tasks.
@@ -97,7 +111,7 @@ pub struct Config {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The key's path, or what could not be read.
     pub key: String,

@@ -1,5 +1,6 @@
 //! Transports: how clients reach the node.
 
+pub mod control;
 pub mod http;
 pub mod pipe;
 pub mod stdio;

@@ -28,6 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["catalogue"],
     &["bridge"],
     &["protocol"],
+    &["secret"],
 ];
 
 /// Files and folders whose code is a function of its arguments alone.
@@ -38,6 +39,7 @@ const PURE: &[&str] = &[
     "src/catalogue",
     "src/protocol",
     "src/router",
+    "src/secret",
     "src/session/events",
     "src/session/machine",
     "src/tasks/choice",
