@@ -15,6 +15,7 @@ use crate::admission::Admission;
 use crate::catalogue::Scope;
 use crate::config::Config;
 use crate::protocol::meta::ServerInfo;
+use crate::provider::native::BuildError;
 use crate::provider::{Hosted, demo};
 use crate::registry::{self, Published};
 use crate::session::rounds::Rounds;
@@ -106,6 +107,9 @@ pub enum NodeError {
     /// The tree did not start.
     #[error("the supervision tree did not start")]
     Tree(#[from] StartError),
+    /// What a server in this process offers isn't valid.
+    #[error("a server in this process can't be made")]
+    Server(#[from] BuildError),
 }
 
 /// One listener and what it accepted; both live above the listener's actor.
@@ -151,7 +155,7 @@ impl Node {
     /// # Errors
     /// Where a socket or the tree fails.
     pub async fn start(config: Config, doors: impl Into<Doors>) -> Result<Self, NodeError> {
-        Self::start_with(config, doors, vec![Arc::new(demo::server())]).await
+        Self::start_with(config, doors, vec![Arc::new(demo::server()?)]).await
     }
 
     /// Starts a node with these servers in its process.

@@ -23,6 +23,10 @@ pub use template::Template;
 /// Stands between a server's and a tool's name on the federated endpoint.
 pub const SEPARATOR: &str = "__";
 
+/// `_meta` key of a tool whose task is only made once its first questions are answered
+/// (2026-07-28): its first round runs as no task.
+pub const ASKS_FIRST: &str = "erlmcp/asksFirst";
+
 /// The name of a server, as it stands in paths and in front of its tools' names.
 pub type ServerName = Arc<str>;
 
@@ -97,6 +101,8 @@ pub struct Entry {
     pub mirrors: Vec<Mirror>,
     /// Whether a tool runs as a task.
     pub task_support: TaskSupport,
+    /// Whether its first questions come before its task; see [`ASKS_FIRST`].
+    pub asks_first: bool,
     /// The definition as the endpoint lists it.
     definition: Box<RawValue>,
     template: Option<Template>,
@@ -268,6 +274,7 @@ fn entry(
         label: published(server, kind, &from.name).into(),
         mirrors: schema.map(|schema| mirror::mirrors(&schema)).unwrap_or_default(),
         task_support: task_support(&from.members),
+        asks_first: asks_first(&from.members),
         definition: to_raw_value(&members)?,
         template: Template::parse(&from.name).ok().filter(|_| kind == Kind::Templates),
     })
@@ -283,6 +290,12 @@ fn task_support(members: &ResultObject) -> TaskSupport {
     let execution = members.get("execution").and_then(|text| serde_json::from_str(text).ok());
     execution.map(|execution: Execution| execution.task_support).unwrap_or_default()
 }
+
+fn asks_first(members: &ResultObject) -> bool {
+    let meta = members.get("_meta").and_then(|text| serde_json::from_str::<Value>(text).ok());
+    meta.is_some_and(|meta| meta.get(ASKS_FIRST) == Some(&Value::Bool(true)))
+}
+
 /// The mark tells our cursors from other Base64.
 const CURSOR_MARK: &str = "after:";
 

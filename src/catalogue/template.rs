@@ -40,6 +40,19 @@ impl Template {
         Ok(Self(parts))
     }
 
+    /// The names of its variables, in their order.
+    pub fn variables(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for part in &self.0 {
+            match part {
+                Part::Literal(_) => {}
+                Part::Variable { name, .. } => names.push(name.as_str()),
+                Part::Query(all) => names.extend(all.iter().map(String::as_str)),
+            }
+        }
+        names
+    }
+
     /// The variables of a URI that the template could have been expanded to, percent-decoded.
     pub fn matches(&self, uri: &str) -> Option<BTreeMap<String, String>> {
         let mut variables = BTreeMap::new();
@@ -179,6 +192,8 @@ mod tests {
         for (template, uri, expected) in table {
             assert_eq!(matched(template, uri).as_deref(), expected, "{template} {uri}");
         }
+        let template = Template::parse("a://{x}/{+y}{?q,n*}").unwrap();
+        assert_eq!(template.variables(), ["x", "y", "q", "n"]);
         for bad in ["a{", "a}", "{}", "{a b}", "{+}", "{{a}}"] {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }

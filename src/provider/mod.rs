@@ -76,6 +76,11 @@ pub trait Hosted: Provider {
 
     /// What it will tell from now on. Who falls behind has to take everything as changed.
     fn events(&self) -> broadcast::Receiver<Event>;
+
+    /// What it does by itself while it is served; the registry runs it, and drops it when it ends.
+    fn background(&self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
 }
 
 /// A server's side of the protocol. An implementation may panic, hang or fail: each costs only its

@@ -12,8 +12,8 @@ async fn session_era_clients_list_and_call() {
         let list = session.post(&request("l", "tools/list", json!({}))).await.json();
         let tools = list["result"]["tools"].as_array().unwrap();
         let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-        let expected = ["demo__add", "demo__echo", "demo__slow", "test__hold", "test__panic"];
-        assert_eq!(names, expected);
+        assert!(names.contains(&"demo__add"), "{names:?}");
+        assert!(names.ends_with(&["test__hold", "test__panic"]), "{names:?}");
         assert!(tools.iter().all(|tool| tool["inputSchema"]["type"] == "object"), "{list}");
         assert!(list["result"].get("resultType").is_none());
         let answer = session.call("a", "demo__add", json!({ "a": 2, "b": 3 })).await.json();
@@ -60,7 +60,7 @@ async fn a_servers_own_endpoint_has_plain_names_and_its_own_sessions() {
     let list = own.post(&request(1, "tools/list", json!({}))).await.json();
     let names: Vec<_> =
         list["result"]["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
-    assert_eq!(names, ["add", "echo", "slow"]);
+    assert_eq!(names, ["add", "ask", "echo", "fail", "slow", "summarize"]);
     let answer = own.call(1, "echo", json!({ "text": "é" })).await.json();
     assert_eq!(answer["result"]["content"][0]["text"], "é");
     let elsewhere = Session { url: format!("{}/mcp", node.url), ..own };

@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use erlmcp::config::Config;
 use erlmcp::node::{Listeners, Node};
-use erlmcp::provider::native::{NativeServer, ToolResult};
+use erlmcp::provider::native::{Context, NativeServer, NoArguments};
 use erlmcp::provider::{Hosted, demo};
 use reqwest::{Client, Method, Response, StatusCode};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
@@ -44,7 +42,7 @@ impl TestNode {
         let (server, held) = held_server();
         let talker = Arc::new(Talker::default());
         let hosted: Vec<Arc<dyn Hosted>> =
-            vec![Arc::new(demo::server()), Arc::new(server), talker.clone()];
+            vec![Arc::new(demo::server().unwrap()), Arc::new(server), talker.clone()];
         let node = Node::start_with(config, listeners, hosted).await.unwrap();
         let url = format!("http://{}", node.http_address());
         let probes = format!("http://{}", node.metrics_address());
@@ -361,9 +359,6 @@ impl Held {
     }
 }
 
-#[derive(Deserialize, JsonSchema)]
-struct Nothing {}
-
 /// Tells how its call ended.
 struct Ending(mpsc::Sender<End>, End);
 
@@ -380,17 +375,22 @@ fn held_server() -> (NativeServer, Held) {
     let release = Arc::new(Semaphore::new(0));
     let (started, ended) = (Arc::new(Mutex::new(started)), Arc::new(Mutex::new(ended)));
     let held = Held { started, ended, release: release.clone() };
-    let server = NativeServer::new("test")
-        .tool("hold", "Waits to be released.", move |_: Nothing, _| {
+    let server = NativeServer::builder("test")
+        .tool("hold", "Waits to be released.", move |_: NoArguments, _| {
             let (release, started, ended) = (release.clone(), tell_start.clone(), tell_end.clone());
             async move {
                 let mut ending = Ending(ended, End::Dropped);
                 started.send(()).await.unwrap();
                 release.acquire().await.unwrap().forget();
                 ending.1 = End::Finished;
-                Ok(ToolResult::text("released"))
+                "released"
             }
         })
-        .tool("panic", "Panics.", |_: Nothing, _| async { panic!("the tool panics on purpose") });
-    (server, held)
+        .tool("panic", "Panics.", panics)
+        .build();
+    (server.unwrap(), held)
+}
+
+async fn panics(_: NoArguments, _: Context) {
+    panic!("the tool panics on purpose")
 }
