@@ -326,18 +326,19 @@ fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
     let metrics = Metrics::default();
     let health = Health::default();
     let request_timeout = config.requests.timeout();
+    let tasks = Tasks::new(config.tasks.clone(), slots.tasks.clone(), metrics.clone());
     let sessions = Sessions {
         table: Table::new(config.sessions.max, config.sessions.kept()),
         supervisor: slots.sessions.clone(),
         starts: TaskTracker::new(),
         config: config.sessions,
+        tasks: tasks.clone(),
         metrics: metrics.clone(),
         health: health.clone(),
     };
     // Nodes with the same cookie open each other's states, and their own after a restart.
     let seal = config.node.cookie.expose().map(|cookie| Seal::derived(cookie.as_bytes(), STATES));
     let rounds = Rounds(seal.unwrap_or_else(Seal::random));
-    let tasks = Tasks::new(config.tasks.clone(), slots.tasks.clone(), metrics.clone());
     let room = Room::new(config.http.body_room_bytes);
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Endpoint(Arc::new(Parts {

@@ -155,6 +155,9 @@ impl Actor for Registry {
                     });
                 }
             }
+            if let Some(background) = server.background() {
+                listening.spawn(background);
+            }
             listening.spawn(listen(server, events, published.clone(), myself.clone()));
         }
         let mut state = RegistryState { published, servers, _listening: listening };
@@ -202,6 +205,9 @@ async fn listen(
     }
 }
 
+/// A server, what it offered before, and what it offers now.
+type Replaced = (ServerName, Option<Arc<Offer>>, Option<Arc<Offer>>);
+
 impl RegistryState {
     fn announce(&mut self, all: impl IntoIterator<Item = Announcement>) -> serde_json::Result<()> {
         let mut changed = Vec::new();
@@ -220,10 +226,7 @@ impl RegistryState {
     }
 
     /// Publishes a snapshot, and tells which lists differ from the one before.
-    fn publish(
-        &self,
-        changed: Vec<(ServerName, Option<Arc<Offer>>, Option<Arc<Offer>>)>,
-    ) -> serde_json::Result<()> {
+    fn publish(&self, changed: Vec<Replaced>) -> serde_json::Result<()> {
         let announced = self.servers.iter().map(|(name, a)| (name, &*a.offer));
         let catalogue = Catalogue::build(announced)?;
         let snapshot = Snapshot { catalogue, servers: self.servers.clone() };

@@ -29,6 +29,10 @@ pub enum Route {
         operation: Operation,
         /// Whether a tool runs as a task.
         task_support: TaskSupport,
+        /// Whether its first questions come before the task.
+        asks_first: bool,
+        /// A tool's federated name.
+        label: Arc<str>,
     },
 }
 
@@ -105,6 +109,8 @@ pub fn route(catalogue: &Catalogue, scope: &Scope, operation: Operation) -> Rout
             server: Arc::clone(&entry.server),
             operation: under_own_name(operation, &entry.name),
             task_support: entry.task_support,
+            asks_first: entry.asks_first,
+            label: Arc::clone(&entry.label),
         },
         None => Route::Answer(Err(unknown(&operation))),
     }

@@ -71,7 +71,7 @@ pub fn tree(parts: Parts) -> Supervisor {
         stdio,
         observer,
     } = parts;
-    let table = sessions.table.clone();
+    let told = sessions.clone();
     let first = AtomicBool::new(true);
     Supervisor::new(Strategy::OneForOne)
         .name("erlmcp")
@@ -91,7 +91,7 @@ pub fn tree(parts: Parts) -> Supervisor {
         )
         .child(ChildSpec::task("bulletin", move || {
             let first = first.swap(false, Ordering::Relaxed);
-            session::bulletin::run(table.clone(), published.clone(), first)
+            session::bulletin::run(told.clone(), published.clone(), first)
         }))
         .child(ChildSpec::task("expiry", move || session::expiry::run(sessions.clone())))
         .child(ChildSpec::supervisor("transports", transports(&slots, http, metrics, stdio)))

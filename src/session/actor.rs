@@ -18,10 +18,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::exchange::Exchange;
-use super::link::{Question, SessionLink};
+use super::link::{OwnLink, Question, SessionLink};
 use super::machine::{AskId, Effect, Input, Machine, Ticket};
 use super::table::Record;
-use super::work::{Outcome, Planned, Work};
+use super::work::{Caller, Outcome, Planned, Work};
 use crate::admission::InFlight;
 use crate::protocol::call::SessionCall;
 use crate::protocol::error::ReceivedError;
@@ -82,6 +82,9 @@ type Reply = oneshot::Sender<Result<Box<RawValue>, AskError>>;
 /// The actor's state. Dropping it ends the tasks and answers what is in flight.
 pub struct SessionState {
     record: Arc<Record>,
+    caller: Caller,
+    /// What tasks tell goes here as long as this incarnation lives.
+    _later: Arc<OwnLink>,
     machine: Machine,
     running: HashMap<Ticket, Running>,
     questions: HashMap<AskId, (Ticket, Reply)>,
@@ -104,7 +107,13 @@ impl Actor for Session {
         if record.has_ended() {
             myself.stop(None);
         }
+        let later = Arc::new(OwnLink(Arc::clone(&record)));
+        let weak = Arc::downgrade(&later);
+        let caller =
+            Caller { scope: record.scope.clone(), owner: record.owner(), later: Some(weak) };
         Ok(SessionState {
+            caller,
+            _later: later,
             record,
             machine: Machine::new(self.0.max_in_flight),
             running: HashMap::new(),
@@ -149,7 +158,7 @@ impl Session {
         state.running.insert(ticket, Running { exchange, cancelled: cancelled.clone() });
         let planned = match call {
             Call::Session(call) => Planned::Answer(change(&state.record, call)),
-            call => self.0.work.plan(&state.record.scope, side, call, cancelled),
+            call => self.0.work.plan(&state.caller, side, call, cancelled),
         };
         match planned {
             Planned::Answer(outcome) => state.finished(ticket, outcome),

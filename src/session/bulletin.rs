@@ -4,27 +4,48 @@ use tokio::sync::broadcast::error::RecvError;
 
 use bytes::Bytes;
 
+use super::front::Sessions;
 use super::table::{Record, Table};
 use crate::protocol::Kind;
 use crate::protocol::notification::Outgoing;
 use crate::provider::Event;
 use crate::registry::{Change, Published};
+use crate::tasks::{TaskChange, Tasks};
 
 /// Listens to what the registry tells; a child of the root. What changes while it is being
 /// restarted is told by none: so it begins by telling every session that all lists may differ,
 /// unless it is the first.
-pub async fn run(table: Table, published: Published, first: bool) {
-    let mut changes = published.changes();
+pub async fn run(sessions: Sessions, published: Published, first: bool) {
+    let (table, tasks) = (&sessions.table, &sessions.tasks);
+    let (mut changes, mut of_tasks) = (published.changes(), tasks.changes());
     if !first {
-        tell_all(&table);
+        tell_all(table);
     }
     loop {
-        match changes.recv().await {
-            Ok(change) => tell(&table, &change),
-            // Whoever reads again finds what is true now.
-            Err(RecvError::Lagged(_)) => tell_all(&table),
-            Err(RecvError::Closed) => return,
+        tokio::select! {
+            change = changes.recv() => match change {
+                Ok(change) => tell(table, &change),
+                // Whoever reads again finds what is true now.
+                Err(RecvError::Lagged(_)) => tell_all(table),
+                Err(RecvError::Closed) => return,
+            },
+            change = of_tasks.recv() => match change {
+                Ok(change) => tell_task(table, tasks, &change),
+                // Clients look at their tasks from time to time; what is told only comes sooner.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
         }
+    }
+}
+
+/// Tells a task's status to the session that it belongs to, where its revision has that.
+fn tell_task(table: &Table, tasks: &Tasks, change: &TaskChange) {
+    let Some(record) = table.owner(&change.owner) else { return };
+    if record.revision.has_core_tasks()
+        && let Some(told) = tasks.notification(&change.owner, change.id.as_str(), record.revision)
+    {
+        push(&record, &told);
     }
 }
 

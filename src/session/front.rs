@@ -17,6 +17,7 @@ use crate::admission::InFlight;
 use crate::catalogue::Scope;
 use crate::protocol::handshake::Initialize;
 use crate::protocol::{Code, Notification, RequestId, RpcError};
+use crate::tasks::Tasks;
 use crate::telemetry::metrics::SessionLabels;
 use crate::telemetry::{Health, Metrics};
 
@@ -52,6 +53,8 @@ pub struct Sessions {
     pub starts: TaskTracker,
     /// Limits.
     pub config: Config,
+    /// Tasks end with the session that owns them.
+    pub tasks: Tasks,
     /// Where sessions are counted.
     pub metrics: Metrics,
     /// Tells a crash from the node's end.
@@ -131,6 +134,7 @@ impl Sessions {
             let seconds = record.born.elapsed().as_secs_f64();
             self.metrics.session_duration.observe(seconds);
         }
+        self.tasks.forget(&record.owner());
         if let Some(actor) = record.actor().borrow().as_ref() {
             // One that is dead, and may come back for a moment, finds that it has ended.
             let _ = actor.cast(Msg::End);

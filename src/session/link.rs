@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use ractor::ActorRef;
 use serde_json::value::RawValue;
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::actor::Msg;
+use super::events::StreamId;
 use super::exchange::SideWay;
 use super::machine::{AskId, Ticket};
 use super::table::Record;
@@ -89,5 +91,26 @@ impl ClientLink for SessionLink {
 
     fn release_stream(&self) {
         self.side.release();
+    }
+}
+
+/// The session's own stream, for what belongs to no request any more: what tasks tell.
+pub struct OwnLink(pub Arc<Record>);
+
+impl ClientLink for OwnLink {
+    fn notify(&self, notification: &Outgoing) {
+        self.0.streams.push(StreamId::OWN, Bytes::from(notification.encode(None)));
+    }
+
+    fn ask(&self, _: Ask) -> BoxFuture<'static, Result<Box<RawValue>, AskError>> {
+        Box::pin(std::future::ready(Err(AskError::Gone)))
+    }
+
+    fn log_level(&self) -> Option<Level> {
+        Some(self.0.level())
+    }
+
+    fn can_wait(&self) -> bool {
+        false
     }
 }

@@ -13,9 +13,12 @@ use crate::catalogue::Scope;
 use crate::protocol::call::Filter;
 use crate::protocol::meta::ServerInfo;
 use crate::protocol::notification::{Outgoing, SUBSCRIPTION_ID};
-use crate::protocol::{Era, Kind, RequestId, Response, ResultObject, Revision};
+use crate::protocol::{
+    ClientCapabilities, Era, Kind, RequestId, Response, ResultObject, Revision, RpcError,
+};
 use crate::provider::Event;
 use crate::registry::{Change, Published};
+use crate::tasks::{self, Owner, TaskChange, Tasks};
 
 /// A stream to be opened.
 pub struct Listen {
@@ -25,6 +28,10 @@ pub struct Listen {
     pub filter: Filter,
     /// What its endpoint shows.
     pub scope: Scope,
+    /// Whose tasks it may name.
+    pub owner: Owner,
+    /// The tasks.
+    pub tasks: Tasks,
     /// Ends all streams in order.
     pub ending: CancellationToken,
     /// Who answers.
@@ -34,6 +41,7 @@ pub struct Listen {
 struct Listening {
     listen: Listen,
     changes: Receiver<Change>,
+    of_tasks: Receiver<TaskChange>,
     waiting: Vec<Bytes>,
     step: Step,
 }
@@ -45,13 +53,23 @@ enum Step {
     Over,
 }
 
+/// Checks that a client may ask for what it asks for.
+///
+/// # Errors
+/// -32021 where it names tasks and did not declare that it knows them.
+pub fn check(filter: &Filter, client: ClientCapabilities) -> Result<(), RpcError> {
+    if filter.task_ids.is_empty() { Ok(()) } else { tasks::check_extension(client) }
+}
+
 impl Listen {
     /// The messages: the acknowledgement, notifications as they come, and the answer at the end.
-    pub fn messages(self, published: &Published) -> impl Stream<Item = Bytes> + Send + use<> {
+    pub fn messages(mut self, published: &Published) -> impl Stream<Item = Bytes> + Send + use<> {
         // From now on: nothing is lost between the acknowledgement and the first notification.
-        let changes = published.changes();
-        let step = Step::Acknowledge;
-        let listening = Listening { listen: self, changes, waiting: Vec::new(), step };
+        let (changes, of_tasks) = (published.changes(), self.tasks.changes());
+        let (tasks, owner) = (&self.tasks, &self.owner);
+        self.filter.task_ids.retain(|id| tasks.owns(owner, id));
+        let (waiting, step) = (Vec::new(), Step::Acknowledge);
+        let listening = Listening { listen: self, changes, of_tasks, waiting, step };
         unfold(listening, |mut listening| async move {
             let message = listening.next().await?;
             Some((message, listening))
@@ -99,7 +117,17 @@ impl Listen {
         let lists = kinds.into_iter().filter(|kind| self.wants(*kind)).map(Outgoing::list_changed);
         let uris = self.filter.resource_subscriptions.iter();
         let updates = uris.map(|uri| Outgoing::resource_updated(uri));
-        lists.chain(updates).map(|notification| self.encode(&notification)).collect()
+        let tasks = self.filter.task_ids.iter().filter_map(|id| self.task(id));
+        lists.chain(updates).chain(tasks).map(|notification| self.encode(&notification)).collect()
+    }
+
+    fn wanted_task(&self, change: &TaskChange) -> Option<Outgoing> {
+        let named = self.filter.task_ids.iter().any(|id| id == change.id.as_str());
+        if named && change.owner == self.owner { self.task(change.id.as_str()) } else { None }
+    }
+
+    fn task(&self, id: &str) -> Option<Outgoing> {
+        self.tasks.notification(&self.owner, id, Revision::LATEST)
     }
 
     fn encode(&self, notification: &Outgoing) -> Bytes {
@@ -121,15 +149,17 @@ impl Listening {
             if let Some(message) = self.waiting.pop() {
                 return Some(message);
             }
-            let ending = self.listen.ending.clone();
-            match ending.run_until_cancelled(self.changes.recv()).await {
-                Some(Ok(change)) => {
-                    if let Some(notification) = self.listen.wanted(&change) {
-                        return Some(self.listen.encode(&notification));
-                    }
-                }
-                Some(Err(RecvError::Lagged(_))) => self.waiting = self.listen.everything(),
-                Some(Err(RecvError::Closed)) | None => {
+            let listen = &self.listen;
+            let told = tokio::select! {
+                change = self.changes.recv() => change.map(|change| listen.wanted(&change)),
+                change = self.of_tasks.recv() => change.map(|change| listen.wanted_task(&change)),
+                () = listen.ending.cancelled() => Err(RecvError::Closed),
+            };
+            match told {
+                Ok(Some(notification)) => return Some(listen.encode(&notification)),
+                Ok(None) => {}
+                Err(RecvError::Lagged(_)) => self.waiting = listen.everything(),
+                Err(RecvError::Closed) => {
                     self.step = Step::Over;
                     return Some(self.listen.answer());
                 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::work::{NOBODY, Planned, Work};
+use super::work::{Caller, NOBODY, Planned, Work};
 use crate::catalogue::{Mirror, Scope};
 use crate::protocol::header::Headers;
 use crate::protocol::meta::{Checked, Extras};
@@ -80,7 +80,7 @@ impl Work {
             inputs: Arc::new(inputs),
             client: Arc::new(ModernLink { messages: sender, level: checked.log_level }),
         };
-        Ok(Begun { planned: self.plan(scope, side, call, cancelled), messages })
+        Ok(Begun { planned: self.plan(&Caller::nobody(scope), side, call, cancelled), messages })
     }
 
     /// Checks the headers that mirror a tool's arguments.

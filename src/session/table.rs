@@ -18,6 +18,7 @@ use super::streams::Streams;
 use crate::catalogue::Scope;
 use crate::protocol::handshake::{ClientInfo, Initialize};
 use crate::protocol::{ClientCapabilities, Level, Revision};
+use crate::tasks::Owner;
 
 /// How long a client may take to use its new session at all: probes and crashed clients never do,
 /// and must not fill the table for a day.
@@ -176,6 +177,11 @@ impl Record {
         self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).contains(uri)
     }
 
+    /// Whose its tasks are, as long as nobody is asked who they are.
+    pub fn owner(&self) -> Owner {
+        Owner::new(Arc::clone(&self.id.0))
+    }
+
     /// The id of a new request of ours to the client.
     pub fn next_ask(&self) -> AskId {
         AskId::new(self.next_ask.fetch_add(1, Ordering::Relaxed))
@@ -258,6 +264,12 @@ impl Table {
         record.used.store(true, Ordering::Relaxed);
         self.touch(record);
         Some(Arc::clone(record))
+    }
+
+    /// The session that owns tasks under this key.
+    pub fn owner(&self, owner: &Owner) -> Option<Arc<Record>> {
+        let records = self.0.records.read().unwrap_or_else(PoisonError::into_inner);
+        records.get(&SessionId(owner.key())).cloned()
     }
 
     /// Notes a sign of life.

@@ -60,6 +60,11 @@ impl Owner {
     pub fn new(key: impl Into<Arc<str>>) -> Self {
         Self(key.into())
     }
+
+    /// The key.
+    pub fn key(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
 }
 
 /// The key may be a secret, as a session's id is.

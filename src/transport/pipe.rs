@@ -22,10 +22,11 @@ use crate::protocol::{
 };
 use crate::session::events::{Found, StreamId};
 use crate::session::exchange::{Exchange, Way};
-use crate::session::listen::Listen;
+use crate::session::listen::{self, Listen};
 use crate::session::modern::Begun;
-use crate::session::work::{Outcome, Planned};
+use crate::session::work::{NOBODY, Outcome, Planned};
 use crate::session::{Record, Transport};
+use crate::tasks::Owner;
 use crate::telemetry::Observation;
 
 /// Messages that wait to be written. Each answer has its room before its request is taken.
@@ -224,7 +225,11 @@ impl Pipe {
     async fn modern(&mut self, request: Request) {
         let params = request.params.as_deref();
         let parsed = meta::check_bare(&request).and_then(|checked| {
-            Ok((checked, Call::parse(checked.method, params)?, Extras::parse(params)?))
+            let call = Call::parse(checked.method, params)?;
+            if let Call::Listen(filter) = &call {
+                listen::check(filter, checked.capabilities)?;
+            }
+            Ok((checked, call, Extras::parse(params)?))
         });
         let parts = &self.link.endpoint.0;
         let method = &request.method;
@@ -318,6 +323,8 @@ impl Pipe {
             id,
             filter,
             scope: self.link.scope.clone(),
+            owner: Owner::new(NOBODY),
+            tasks: parts.work.tasks.clone(),
             ending,
             server: parts.server.clone(),
         };

@@ -17,6 +17,7 @@ mod drain;
 mod eras;
 mod faults;
 mod harness;
+mod hosting;
 mod limits;
 mod raw;
 mod sessions;

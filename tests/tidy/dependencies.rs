@@ -1,4 +1,5 @@
-//! Rules about what is linked: ractor as we know it, and nothing from outside crates.io.
+//! Rules about what is linked: ractor and rmcp as we know them, and nothing from outside
+//! crates.io.
 //!
 //! ractor's features `cluster` and `async-trait` aren't additive: they change trait bounds for the
 //! whole workspace. The manifests tell what we ask for. The lock file tells what we get, whoever
@@ -59,6 +60,9 @@ fn check_manifest(file: &File) -> Vec<Problem> {
                 problem("turns on a feature of ractor's that changes it for everybody");
             }
         }
+        if key == "rmcp" && !value.contains("\"=") && !value.contains("workspace = true") {
+            problem("rmcp needs an exact version (\"=…\"): its types break with each");
+        }
         if value.contains("git =") || value.contains("version = \"*\"") || value == "\"*\"" {
             problem("a dependency has a version and comes from crates.io");
         }
@@ -110,6 +114,7 @@ mod tests {
             "[workspace.dependencies]\nractor = { version = \"=0.16.5\" }",
             "[dev-dependencies]\nractor = { workspace = true, features = [\"cluster\"] }",
             "[dependencies.ractor]\nversion = \"=0.16.5\"",
+            "[workspace.dependencies]\nrmcp = { version = \"3.11.0\" }",
             "[dependencies]\nserde = \"*\"",
             "[dependencies]\nserde = { git = \"https://example.org/serde\" }",
         ];

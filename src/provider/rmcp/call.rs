@@ -6,10 +6,9 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use rmcp::ServerHandler;
 use rmcp::model::{
-    ArgumentInfo, CallToolRequestParams, CallToolResponse, CompleteRequestParams,
-    CompletionContext, ErrorData, GetPromptRequestParams, GetPromptResponse, InputRequiredResult,
-    InputResponses, JsonObject, ReadResourceRequestParams, ReadResourceResponse,
-    Reference as SdkReference, RequestId, ServerResult,
+    ArgumentInfo, CallToolRequestParams, CompleteRequestParams, CompletionContext, ErrorData,
+    GetPromptRequestParams, InputRequiredResult, InputResponses, JsonObject,
+    ReadResourceRequestParams, Reference as SdkReference, RequestId, ServerResult,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::Value;
@@ -25,14 +24,7 @@ use crate::provider::{CallContext, CallError, Event, Inputs, ProviderCall, Quest
 /// How often a call may ask and begin anew while its client waits.
 const ROUNDS: usize = rmcp::model::DEFAULT_MRTR_MAX_ROUNDS;
 
-/// How a handler ended its work.
-enum Reply {
-    Result(ServerResult),
-    Questions(InputRequiredResult),
-}
-
 /// What earlier rounds of the same call brought.
-#[derive(Default)]
 struct Round {
     answers: Option<InputResponses>,
     state: Option<String>,
@@ -62,8 +54,12 @@ pub(super) async fn perform<H: ServerHandler>(
     for _ in 0..ROUNDS {
         let reply = handle(&*handler, &operation, round, request.clone()).await;
         match reply.map_err(translate::error)? {
-            Reply::Result(result) => return encode(result, side.revision.era()),
-            Reply::Questions(questions) => round = ask(&context, questions).await?,
+            ServerResult::InputRequiredResult(questions) => {
+                round = ask(&context, questions).await?;
+            }
+            // It was told that its client knows no tasks.
+            ServerResult::CreateTaskResult(_) => return Err(not_passed_on()),
+            result => return encode(result, side.revision.era()),
         }
     }
     let message = format!("The handler asked its client {ROUNDS} times without coming to an end");
@@ -75,35 +71,19 @@ async fn handle<H: ServerHandler>(
     operation: &Operation,
     round: Round,
     request: RequestContext<RoleServer>,
-) -> Result<Reply, ErrorData> {
+) -> Result<ServerResult, ErrorData> {
     match operation {
         Operation::CallTool(call) => {
-            match handler.call_tool(tool_params(call, round)?, request).await? {
-                CallToolResponse::Complete(result) => Ok(Reply::Result(result.into())),
-                CallToolResponse::InputRequired(questions) => Ok(Reply::Questions(questions)),
-                // It was told that its client knows no tasks.
-                _ => Err(unknown_reply()),
-            }
+            Ok(handler.call_tool(tool_params(call, round)?, request).await?.into())
         }
         Operation::GetPrompt(call) => {
-            match handler.get_prompt(prompt_params(call, round), request).await? {
-                GetPromptResponse::Complete(result) => Ok(Reply::Result(result.into())),
-                GetPromptResponse::InputRequired(questions) => Ok(Reply::Questions(questions)),
-                _ => Err(unknown_reply()),
-            }
+            Ok(handler.get_prompt(prompt_params(call, round), request).await?.into())
         }
         Operation::ReadResource(uri) => {
-            let mut params = ReadResourceRequestParams::new(uri);
-            (params.input_responses, params.request_state) = (round.answers, round.state);
-            match handler.read_resource(params, request).await? {
-                ReadResourceResponse::Complete(result) => Ok(Reply::Result(result.into())),
-                ReadResourceResponse::InputRequired(questions) => Ok(Reply::Questions(questions)),
-                _ => Err(unknown_reply()),
-            }
+            Ok(handler.read_resource(read_params(uri, round), request).await?.into())
         }
         Operation::Complete(completion) => {
-            let result = handler.complete(complete_params(completion), request).await?;
-            Ok(Reply::Result(result.into()))
+            Ok(handler.complete(complete_params(completion), request).await?.into())
         }
     }
 }
@@ -125,6 +105,12 @@ fn prompt_params(call: &PromptCall, round: Round) -> GetPromptRequestParams {
     params
 }
 
+fn read_params(uri: &str, round: Round) -> ReadResourceRequestParams {
+    let mut params = ReadResourceRequestParams::new(uri);
+    (params.input_responses, params.request_state) = (round.answers, round.state);
+    params
+}
+
 fn complete_params(completion: &Completion) -> CompleteRequestParams {
     let reference = match &completion.reference {
         Reference::Prompt(name) => SdkReference::for_prompt(name),
@@ -139,8 +125,9 @@ fn complete_params(completion: &Completion) -> CompleteRequestParams {
     params.with_context(CompletionContext::with_arguments(settled))
 }
 
-fn unknown_reply() -> ErrorData {
-    ErrorData::internal_error("the handler answered with what this node doesn't pass on", None)
+fn not_passed_on() -> CallError {
+    let message = "The handler answered with what this node doesn't pass on";
+    RpcError::new(Code::InternalError, message).into()
 }
 
 impl Round {
@@ -156,12 +143,12 @@ impl Round {
         answers: &BTreeMap<String, Box<RawValue>>,
         state: Option<String>,
     ) -> Result<Self, CallError> {
-        let parse = |(key, raw): (&String, &Box<RawValue>)| {
-            serde_json::from_str(raw.get()).map(|answer| (key.clone(), answer))
-        };
-        let parsed = answers.iter().map(parse).collect::<serde_json::Result<_>>();
-        let answers = Some(parsed.map_err(RpcError::invalid_params)?);
-        Ok(Self { answers, state })
+        let mut parsed = InputResponses::new();
+        for (key, raw) in answers {
+            let answer = serde_json::from_str(raw.get()).map_err(RpcError::invalid_params)?;
+            parsed.insert(key.clone(), answer);
+        }
+        Ok(Self { answers: Some(parsed), state })
     }
 }
 
@@ -172,7 +159,7 @@ async fn ask(context: &CallContext, questions: InputRequiredResult) -> Result<Ro
     let mut asks = BTreeMap::new();
     for (key, request) in questions.input_requests.unwrap_or_default() {
         let ask = translate::input(&request).and_then(Result::ok);
-        let ask = ask.ok_or_else(|| translate::error(unknown_reply()))?;
+        let ask = ask.ok_or_else(not_passed_on)?;
         ask.kind.check(side.capabilities)?;
         asks.insert(key, ask);
     }

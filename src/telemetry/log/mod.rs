@@ -47,10 +47,18 @@ impl Config {
     }
 }
 
+/// What a library says about itself with every call; a configured directive for it goes before.
+const QUIET: &str = "rmcp=warn";
+
+fn filter(level: &str) -> EnvFilter {
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}"));
+    filter.unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")))
+}
+
 /// Installs the log for the whole process, panics included; where one is installed already, that
 /// one stays.
 pub fn install(config: &Config, production: bool) -> Flush {
-    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = filter(&config.level);
     let json = match config.format {
         Format::Auto => production,
         Format::Json => true,
@@ -69,4 +77,18 @@ pub fn install(config: &Config, production: bool) -> Flush {
         panics::hook();
     }
     flush
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_quiet_unless_they_are_asked() {
+        let text = |level: &str| filter(level).to_string();
+        assert!(text("info").contains("rmcp=warn"));
+        assert!(text("debug,rmcp=trace").contains("rmcp=trace"));
+        assert!(!text("debug,rmcp=trace").contains("rmcp=warn"));
+        assert!(text("not=a=level").contains("info"));
+    }
 }

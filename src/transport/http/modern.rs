@@ -20,8 +20,9 @@ use crate::catalogue::Scope;
 use crate::protocol::header::Headers;
 use crate::protocol::meta::{self, Checked, Extras};
 use crate::protocol::{Call, Code, Era, Request, RequestId, Response, Revision, RpcError};
-use crate::session::listen::Listen;
-use crate::session::work::{Outcome, Planned};
+use crate::session::listen::{self, Listen};
+use crate::session::work::{NOBODY, Outcome, Planned};
+use crate::tasks::Owner;
 use crate::telemetry::Observation;
 use crate::telemetry::metrics::OpenStream;
 
@@ -49,7 +50,7 @@ pub async fn asked(
     };
     if let Call::Listen(filter) = call {
         seen.finish(&Ok(crate::protocol::ResultObject::empty()));
-        return listen(endpoint, scope, accepts, request.id, filter, place);
+        return open_listen(endpoint, scope, accepts, request.id, filter, place);
     }
     note_tool(endpoint, scope, &call, |tool| seen.calls(tool));
     let cancelled = CancellationToken::new();
@@ -95,6 +96,10 @@ fn parse(
     let call = Call::parse(checked.method, params);
     let call = call.and_then(|call| Ok((call, Extras::parse(params)?)));
     let (call, extras) = call.map_err(|error| (StatusCode::OK, error))?;
+    if let Call::Listen(filter) = &call {
+        let checked = listen::check(filter, checked.capabilities);
+        checked.map_err(|error| (StatusCode::BAD_REQUEST, error))?;
+    }
     Ok((checked, call, extras))
 }
 
@@ -199,7 +204,7 @@ impl Running {
 
 /// Opens a stream of notifications. It holds no place: what is open all day would use them up;
 /// streams are bounded by the connections.
-fn listen(
+fn open_listen(
     endpoint: &Endpoint,
     scope: &Scope,
     accepts: Accepts,
@@ -218,6 +223,8 @@ fn listen(
         id,
         filter,
         scope: scope.clone(),
+        owner: Owner::new(NOBODY),
+        tasks: parts.work.tasks.clone(),
         ending: parts.ending.clone(),
         server: parts.server.clone(),
     };
