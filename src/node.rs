@@ -212,7 +212,8 @@ impl Node {
         let root = root.start().await?;
         parts.health.reach(Status::Ok);
         let node = Self { root, slots, endpoint, public, operators, stdio, ends, delay };
-        tracing::info!(http = %node.http_address(), metrics = %node.metrics_address(), "the node serves");
+        let (http, metrics) = (node.http_address(), node.metrics_address());
+        tracing::info!(%http, %metrics, "the node serves");
         Ok(node)
     }
 

@@ -148,7 +148,7 @@ impl Actor for Registry {
             match timeout(FIRST_OFFER, announcement(&server)).await {
                 Ok(announcement) => first.push(announcement),
                 Err(_elapsed) => {
-                    tracing::warn!(server = %server.name(), "a server is slow to say what it offers");
+                    tracing::warn!(server = %server.name(), "slow to say what it offers");
                     let (myself, server) = (myself.clone(), Arc::clone(&server));
                     listening.spawn(async move {
                         let _ = myself.cast(Msg::Announce(announcement(&server).await));
