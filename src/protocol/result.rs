@@ -17,10 +17,10 @@ pub struct ResultObject(BTreeMap<String, Box<RawValue>>);
 /// Equal texts, member by member.
 impl PartialEq for ResultObject {
     fn eq(&self, other: &Self) -> bool {
-        let same = |((a, x), (b, y)): ((&String, &Box<RawValue>), (&String, &Box<RawValue>))| {
-            a == b && x.get() == y.get()
+        let texts = |object: &Self| -> Vec<_> {
+            object.0.iter().map(|(name, raw)| (name.clone(), raw.get().to_owned())).collect()
         };
-        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(same)
+        self.0.len() == other.0.len() && texts(self) == texts(other)
     }
 }
 

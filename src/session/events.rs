@@ -72,7 +72,7 @@ pub enum Found {
     Lost,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Stream {
     events: VecDeque<Kept>,
     /// The number of the next event.
@@ -103,9 +103,16 @@ pub struct Events {
     bytes: usize,
 }
 
-impl Stream {
-    fn new() -> Self {
-        Self { next: 1, untaken: 1, ..Self::default() }
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            events: VecDeque::new(),
+            next: 1,
+            untaken: 1,
+            generation: 0,
+            ended_ms: None,
+            released: false,
+        }
     }
 }
 
@@ -120,7 +127,7 @@ impl Events {
     pub fn open(&mut self) -> StreamId {
         let id = StreamId(self.next_stream);
         self.next_stream += 1;
-        self.streams.insert(id, Stream::new());
+        self.streams.insert(id, Stream::default());
         id
     }
 
@@ -232,7 +239,7 @@ impl Events {
     /// The session's own stream is there from the start.
     fn stream(&mut self, id: StreamId) -> Option<&mut Stream> {
         match id {
-            StreamId::OWN => Some(self.streams.entry(id).or_insert_with(Stream::new)),
+            StreamId::OWN => Some(self.streams.entry(id).or_default()),
             _ => self.streams.get_mut(&id),
         }
     }

@@ -91,7 +91,11 @@ mod tests {
     proptest! {
         /// No change of a sealed text goes unnoticed, and no text breaks the opening.
         #[test]
-        fn changes_are_noticed(at in any::<prop::sample::Index>(), bit in 0_u8..6, odd in ".{0,80}") {
+        fn changes_are_noticed(
+            at in any::<prop::sample::Index>(),
+            bit in 0_u8..6,
+            odd in ".{0,80}",
+        ) {
             let key = Seal::random();
             let sealed = key.seal(b"some text", b"").unwrap();
             let mut bytes = URL_SAFE_NO_PAD.decode(&sealed).unwrap();

@@ -11,7 +11,7 @@ use warp::reply::Response;
 use super::answer::{Accepts, Answer, Reply};
 use super::body::{self, BodyError};
 use super::endpoint::Endpoint;
-use super::{legacy, modern};
+use super::{batch, legacy, modern};
 use crate::admission::InFlight;
 use crate::catalogue::Scope;
 use crate::protocol::header::{Headers, name};
@@ -99,7 +99,7 @@ where
     let message = match decoded {
         Body::One(message) => message,
         Body::Batch(messages) => {
-            return legacy::batch(endpoint, scope, headers, messages).await.into();
+            return batch::post(endpoint, scope, headers, messages).await.into();
         }
     };
     // A place is taken when there is something to do, so that silent bodies hold none.

@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod answer;
+pub mod batch;
 pub mod body;
 pub mod connections;
 pub mod endpoint;

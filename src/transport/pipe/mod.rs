@@ -1,33 +1,30 @@
 //! A client behind one ordered channel of messages: standard input and output, or the event stream
 //! of HTTP+SSE. Both eras share it, each message settling its own.
 
+mod modern;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::http::endpoint::Endpoint;
-use super::http::{legacy, mcp};
 use crate::catalogue::Scope;
-use crate::protocol::call::Filter;
 use crate::protocol::header::Headers;
-use crate::protocol::meta::{self, Checked, Edge, Extras};
+use crate::protocol::meta::{self, Edge};
 use crate::protocol::{
-    Body, Call, Code, Era, Incoming, Limits, Method, Notification, Request, RequestId, Response,
-    ResultObject, Revision, RpcError, decode_body,
+    Body, Code, Era, Incoming, Limits, Method, Notification, Request, RequestId, Response,
+    ResultObject, RpcError, decode_body,
 };
 use crate::session::events::{Found, StreamId};
 use crate::session::exchange::{Exchange, Way};
-use crate::session::listen::{self, Listen};
-use crate::session::modern::Begun;
-use crate::session::work::{NOBODY, Outcome, Planned};
+use crate::session::work::Outcome;
 use crate::session::{Record, Transport};
-use crate::tasks::Owner;
 use crate::telemetry::Observation;
+use crate::transport::http::endpoint::Endpoint;
+use crate::transport::http::{batch, legacy, mcp};
 
 /// Messages that wait to be written. Each answer has its room before its request is taken.
 pub const WAITING: usize = 256;
@@ -200,12 +197,12 @@ impl Pipe {
         match link.record().filter(|record| record.revision.has_batches()) {
             Some(record) => {
                 let (endpoint, scope) = (&link.endpoint, &link.scope);
-                let responses = legacy::responses(endpoint, scope, &record, messages).await;
+                let responses = batch::responses(endpoint, scope, &record, messages).await;
                 if let Some(responses) = responses {
                     let _ = link.out.send(Bytes::from(responses)).await;
                 }
             }
-            None => self.send(None, Err(legacy::no_batches())).await,
+            None => self.send(None, Err(batch::unknown())).await,
         }
     }
 
@@ -222,126 +219,6 @@ impl Pipe {
         }
     }
 
-    async fn modern(&mut self, request: Request) {
-        let params = request.params.as_deref();
-        let parsed = meta::check_bare(&request).and_then(|checked| {
-            let call = Call::parse(checked.method, params)?;
-            if let Call::Listen(filter) = &call {
-                listen::check(filter, checked.capabilities)?;
-            }
-            Ok((checked, call, Extras::parse(params)?))
-        });
-        let parts = &self.link.endpoint.0;
-        let method = &request.method;
-        let mut seen = Observation::begin(&parts.metrics, &request.id, method, Revision::LATEST);
-        let error = match parsed {
-            Ok((checked, call, extras)) => {
-                let cancelled = CancellationToken::new();
-                let free = match lock(&self.running).entry(request.id.clone()) {
-                    std::collections::hash_map::Entry::Occupied(_) => false,
-                    std::collections::hash_map::Entry::Vacant(free) => {
-                        free.insert(cancelled.clone());
-                        true
-                    }
-                };
-                if free {
-                    let scope = &self.link.scope;
-                    mcp::note_tool(&self.link.endpoint, scope, &call, |tool| seen.calls(tool));
-                    let asked = Asked { id: request.id, checked, seen, cancelled };
-                    return self.work(asked, call, extras).await;
-                }
-                RpcError::new(
-                    Code::InvalidRequest,
-                    "Invalid request: a request with this id is still running",
-                )
-            }
-            Err(error) => error,
-        };
-        seen.finish(&Err(error.clone()));
-        self.send_as(Era::Modern, Some(request.id), Err(error)).await;
-    }
-
-    async fn work(&mut self, asked: Asked, call: Call, extras: Extras) {
-        let Ok(room) = self.link.out.clone().reserve_owned().await else { return };
-        let endpoint = self.link.endpoint.clone();
-        let parts = Arc::clone(&endpoint.0);
-        let answer = Answer {
-            room: Some(room),
-            id: asked.id.clone(),
-            revision: asked.checked.revision,
-            endpoint,
-            seen: Some(asked.seen),
-            running: Arc::clone(&self.running),
-        };
-        let cancelled = asked.cancelled.clone();
-        if let Call::Listen(filter) = call {
-            let stream = self.listen(asked.id, filter, &cancelled);
-            // The stream's last message is its answer.
-            let entry = answer.streamed();
-            self.tasks.spawn(async move {
-                let _entry = entry;
-                let _ = cancelled.run_until_cancelled(stream).await;
-            });
-            return;
-        }
-        let Some(place) = parts.admission.admit() else {
-            return answer.give(Err(mcp::overloaded_error(&self.link.endpoint)));
-        };
-        let begun =
-            parts.work.begin(&self.link.scope, asked.checked, call, extras, cancelled.clone());
-        let (work, mut messages) = match begun {
-            Err(error) => return answer.give(Err(error)),
-            Ok(Begun { planned: Planned::Answer(outcome), .. }) => return answer.give(outcome),
-            Ok(Begun { planned: Planned::Run(work), messages }) => (work, messages),
-        };
-        let out = self.link.out.clone();
-        self.tasks.spawn(async move {
-            let _place = place;
-            let carry = async {
-                while let Some(message) = messages.recv().await {
-                    let _ = out.send(message).await;
-                }
-            };
-            let work = cancelled.run_until_cancelled(work);
-            // The messages end with the work, which holds their other end.
-            match tokio::join!(work, carry).0 {
-                Some(outcome) => answer.give(outcome),
-                None => answer.withhold(),
-            }
-        });
-    }
-
-    fn listen(
-        &self,
-        id: RequestId,
-        filter: Filter,
-        cancelled: &CancellationToken,
-    ) -> impl Future<Output = ()> + Send + use<> {
-        let parts = &self.link.endpoint.0;
-        let ending = parts.ending.child_token();
-        let listen = Listen {
-            id,
-            filter,
-            scope: self.link.scope.clone(),
-            owner: Owner::new(NOBODY),
-            tasks: parts.work.tasks.clone(),
-            ending,
-            server: parts.server.clone(),
-        };
-        let open = parts.metrics.open_stream("modern", self.link.transport.as_str());
-        let messages = listen.messages(&parts.work.published);
-        let (out, cancelled) = (self.link.out.clone(), cancelled.clone());
-        async move {
-            let _open = open;
-            let mut messages = std::pin::pin!(messages);
-            while let Some(message) = messages.next().await {
-                if cancelled.is_cancelled() || out.send(message).await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
-
     async fn send(&self, id: Option<RequestId>, outcome: Outcome) {
         self.send_as(Era::Legacy, id, outcome).await;
     }
@@ -350,64 +227,6 @@ impl Pipe {
         let message = Response { id, outcome }.encode(era);
         // A client that is gone reads no answer.
         let _ = self.link.out.send(Bytes::from(message)).await;
-    }
-}
-
-/// A modern request that passed its checks.
-struct Asked {
-    id: RequestId,
-    checked: Checked,
-    seen: Observation,
-    cancelled: CancellationToken,
-}
-
-/// Owes a modern request its answer; dropped without one, it tells of a crash.
-struct Answer {
-    room: Option<mpsc::OwnedPermit<Bytes>>,
-    id: RequestId,
-    revision: Revision,
-    endpoint: Endpoint,
-    seen: Option<Observation>,
-    running: Arc<Mutex<HashMap<RequestId, CancellationToken>>>,
-}
-
-impl Answer {
-    fn give(mut self, outcome: Outcome) {
-        self.conclude(outcome);
-    }
-
-    /// The answer comes another way; what is left is the request's entry among the running ones.
-    fn streamed(mut self) -> Self {
-        self.room = None;
-        if let Some(seen) = self.seen.take() {
-            seen.finish(&Ok(ResultObject::empty()));
-        }
-        self
-    }
-
-    /// A cancelled request has no answer.
-    fn withhold(mut self) {
-        self.room = None;
-        if let Some(seen) = self.seen.take() {
-            seen.finish(&Err(RpcError::new(Code::Cancelled, "The request was cancelled")));
-        }
-    }
-
-    fn conclude(&mut self, outcome: Outcome) {
-        lock(&self.running).remove(&self.id);
-        if let Some(seen) = self.seen.take() {
-            seen.finish(&outcome);
-        }
-        if let Some(room) = self.room.take() {
-            let response = self.endpoint.response(self.id.clone(), self.revision, outcome);
-            room.send(Bytes::from(response.encode(Era::Modern)));
-        }
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        self.conclude(Err(RpcError::crashed("transport")));
     }
 }
 
