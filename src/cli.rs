@@ -4,12 +4,14 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Config, Environment, Sources};
-use crate::node::{Doors, Ends, Listeners, Node, NodeError};
+use crate::node::{Doors, Ends, Listeners, NodeError};
+use crate::provider::demo;
+use crate::serve::{ServeError, serve_at};
 use crate::telemetry;
 
 /// Something failed.
@@ -107,38 +109,16 @@ fn start(config: Config, open: Open) -> ExitCode {
 
 /// Runs a node until it is told to stop or its root gives up.
 async fn serve(config: Config, open: Open) -> ExitCode {
-    let drain = config.shutdown.drain();
-    let signals = signal(SignalKind::terminate())
-        .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
-    let (mut terminate, mut interrupt) = match signals {
-        Ok(signals) => signals,
-        Err(error) => return fail(FAILED, &error),
-    };
-    let started = match open(&config) {
-        Ok(doors) => Node::start(config, doors).await,
-        Err(error) => Err(error),
-    };
-    let node = match started {
-        Ok(node) => node,
-        Err(error) => return fail(FAILED, &chain(&error)),
-    };
-    tokio::select! {
-        reason = node.exited() => return fail(GAVE_UP, &format!("the root ended: {reason}")),
-        () = either(&mut terminate, &mut interrupt) => {}
-        () = node.input_closed() => {}
+    match serve_demo(config, open).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ ServeError::GaveUp(_)) => fail(GAVE_UP, &error),
+        Err(error) => fail(FAILED, &chain(&error)),
     }
-    tokio::select! {
-        _ = node.stop(drain) => {}
-        () = either(&mut terminate, &mut interrupt) => node.kill(),
-    }
-    ExitCode::SUCCESS
 }
 
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+async fn serve_demo(config: Config, open: Open) -> Result<(), ServeError> {
+    let (doors, demo) = (open(&config)?, demo::server().map_err(NodeError::from)?);
+    serve_at(config, doors, vec![Arc::new(demo)]).await
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {

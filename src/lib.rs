@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod node;
+pub mod serve;
 pub mod tree;
 
 pub mod config;

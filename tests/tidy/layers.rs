@@ -11,6 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["main"],
     &["lib"],
     &["cli"],
+    &["serve"],
     &["node"],
     &["tree"],
     // Composes the `Config` of every module below, each of which stands beside its code.

@@ -61,7 +61,7 @@ impl Context {
         self.call.side.meta.as_deref()
     }
 
-    /// When the call ends at the latest.
+    /// When the call ends at the latest, apart from the time that it waits for its client.
     pub fn deadline(&self) -> Instant {
         self.call.deadline
     }

@@ -9,8 +9,8 @@ use crate::provider::CallError;
 /// Why a handler has no result. Every error becomes one by `?`, a text too.
 ///
 /// A [`CallError`] stays what it is: it ends the call, or asks the client first. For any other
-/// error the first line of its text (its `Display`) goes to the peer, its causes go to the log:
-/// a tool's model sees a result with `isError`, everybody else an error.
+/// error its text (its `Display`) goes to the peer, and its causes go to the log: a tool's model
+/// sees a result with `isError`, everybody else an error.
 ///
 /// ```
 /// use erlmcp::provider::native::HandlerError;

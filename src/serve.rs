@@ -1,0 +1,79 @@
+//! Serving until the process is told to stop: what the command line and servers of your own share.
+
+use std::io;
+use std::sync::Arc;
+
+use supervisors::ExitReason;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::Config;
+use crate::node::{Doors, Listeners, Node, NodeError};
+use crate::provider::Hosted;
+
+/// Why serving ended, other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// There is no node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// Nobody could tell the process to stop.
+    #[error("can't listen to signals")]
+    Signals(#[source] io::Error),
+    /// The root supervisor gave up.
+    #[error("the root ended: {0}")]
+    GaveUp(ExitReason),
+}
+
+/// Serves these servers where the configuration says, until SIGTERM or SIGINT. Then the node
+/// drains; a second signal stops it at once.
+///
+/// # Errors
+/// Where the node can't start, or gave up.
+pub async fn serve(config: Config, hosted: Vec<Arc<dyn Hosted>>) -> Result<(), ServeError> {
+    let doors = Listeners::bind(&config)?.into();
+    serve_at(config, doors, hosted).await
+}
+
+/// The same, by ways in that are open already. It also ends where standard input does.
+///
+/// # Errors
+/// Where the node can't start, or gave up.
+pub async fn serve_at(
+    config: Config,
+    doors: Doors,
+    hosted: Vec<Arc<dyn Hosted>>,
+) -> Result<(), ServeError> {
+    let drain = config.shutdown.drain();
+    let mut stop = Stop::new().map_err(ServeError::Signals)?;
+    let node = Node::start_with(config, doors, hosted).await?;
+    tokio::select! {
+        reason = node.exited() => return Err(ServeError::GaveUp(reason)),
+        () = stop.told() => {}
+        () = node.input_closed() => {}
+    }
+    tokio::select! {
+        _ = node.stop(drain) => {}
+        () = stop.told() => node.kill(),
+    }
+    Ok(())
+}
+
+/// The signals that tell a process to stop.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
