@@ -192,15 +192,18 @@ async fn listen(
     registry: ActorRef<Msg>,
 ) {
     loop {
-        match events.recv().await {
-            Ok(event @ Event::ResourceUpdated(_)) => published.tell(&server.name(), event),
-            // The announcement tells which lists changed.
-            Ok(Event::ListChanged(_)) | Err(RecvError::Lagged(_)) => {
-                if registry.cast(Msg::Announce(announcement(&server).await)).is_err() {
-                    return;
-                }
-            }
+        let event = match events.recv().await {
+            Ok(event) => event,
+            Err(RecvError::Lagged(_)) => Event::Anything,
             Err(RecvError::Closed) => return,
+        };
+        // The announcement tells which lists changed.
+        let lists = matches!(event, Event::ListChanged(_) | Event::Anything);
+        if lists && registry.cast(Msg::Announce(announcement(&server).await)).is_err() {
+            return;
+        }
+        if !matches!(event, Event::ListChanged(_)) {
+            published.tell(&server.name(), event);
         }
     }
 }

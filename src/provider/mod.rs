@@ -64,6 +64,8 @@ pub enum Event {
     ListChanged(Kind),
     /// A resource changed.
     ResourceUpdated(String),
+    /// More changed than could be told: anything may be different.
+    Anything,
 }
 
 /// A server that lives in this process: the registry announces it when the node starts.

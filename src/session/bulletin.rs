@@ -1,8 +1,9 @@
 //! Tells sessions what changed: lists, and the resources that they subscribed to.
 
-use tokio::sync::broadcast::error::RecvError;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::front::Sessions;
 use super::table::{Record, Table};
@@ -45,38 +46,42 @@ fn tell_task(table: &Table, tasks: &Tasks, change: &TaskChange) {
     if record.revision.has_core_tasks()
         && let Some(told) = tasks.notification(&change.owner, change.id.as_str(), record.revision)
     {
-        push(&record, &told);
+        record.streams.push_once(encode(&told));
     }
 }
 
 fn tell(table: &Table, change: &Change) {
-    let notification = match &change.what {
-        Event::ListChanged(kind) => Outgoing::list_changed(*kind),
-        Event::ResourceUpdated(uri) => Outgoing::resource_updated(uri),
-    };
-    let message = Bytes::from(notification.encode(None));
-    for record in table.all() {
-        let wanted = match &change.what {
-            Event::ListChanged(_) => true,
-            Event::ResourceUpdated(uri) => record.is_subscribed(uri),
-        };
-        if wanted && change.is_seen_by(&record.scope) {
-            record.streams.push_once(message.clone());
+    let seen = |record: &Arc<Record>| change.is_seen_by(&record.scope);
+    match &change.what {
+        Event::Anything => table.all().iter().filter(|r| seen(r)).for_each(|r| tell_everything(r)),
+        Event::ListChanged(kind) => {
+            let told = encode(&Outgoing::list_changed(*kind));
+            let tell = |record: &Arc<Record>| record.streams.push_once(told.clone());
+            table.all().iter().filter(|record| seen(record)).for_each(tell);
+        }
+        Event::ResourceUpdated(uri) => {
+            let told = encode(&Outgoing::resource_updated(uri));
+            let tell = |record: &Arc<Record>| record.streams.push_once(told.clone());
+            let wants = |r: &&Arc<Record>| r.is_subscribed(uri) && seen(r);
+            table.all().iter().filter(wants).for_each(tell);
         }
     }
 }
 
 fn tell_all(table: &Table) {
-    for record in table.all() {
-        for kind in [Kind::Tools, Kind::Prompts, Kind::Resources] {
-            push(&record, &Outgoing::list_changed(kind));
-        }
-        for uri in record.subscriptions() {
-            push(&record, &Outgoing::resource_updated(&uri));
-        }
+    table.all().iter().for_each(|record| tell_everything(record));
+}
+
+/// All that a session could read again.
+fn tell_everything(record: &Record) {
+    for kind in [Kind::Tools, Kind::Prompts, Kind::Resources] {
+        record.streams.push_once(encode(&Outgoing::list_changed(kind)));
+    }
+    for uri in record.subscriptions() {
+        record.streams.push_once(encode(&Outgoing::resource_updated(&uri)));
     }
 }
 
-fn push(record: &Record, notification: &Outgoing) {
-    record.streams.push_once(Bytes::from(notification.encode(None)));
+fn encode(notification: &Outgoing) -> Bytes {
+    Bytes::from(notification.encode(None))
 }

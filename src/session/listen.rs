@@ -99,7 +99,7 @@ impl Listen {
             Event::ResourceUpdated(uri) if self.filter.resource_subscriptions.contains(uri) => {
                 Some(Outgoing::resource_updated(uri))
             }
-            Event::ListChanged(_) | Event::ResourceUpdated(_) => None,
+            Event::ListChanged(_) | Event::ResourceUpdated(_) | Event::Anything => None,
         }
     }
 
@@ -151,7 +151,12 @@ impl Listening {
             }
             let listen = &self.listen;
             let told = tokio::select! {
-                change = self.changes.recv() => change.map(|change| listen.wanted(&change)),
+                change = self.changes.recv() => match change {
+                    Ok(change) if change.what == Event::Anything && change.is_seen_by(&listen.scope) => {
+                        Err(RecvError::Lagged(1))
+                    }
+                    change => change.map(|change| listen.wanted(&change)),
+                },
                 change = self.of_tasks.recv() => change.map(|change| listen.wanted_task(&change)),
                 () = listen.ending.cancelled() => Err(RecvError::Closed),
             };

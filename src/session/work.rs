@@ -143,10 +143,12 @@ impl Work {
             Ok(Choice::Plain) => {}
         }
         let (rounds, inputs) = (self.rounds.clone(), Arc::clone(&side.inputs));
+        let hints = asked.is_some() && matches!(operation, Operation::ReadResource(_));
         let job = Job { operation, side, timeout: self.timeout, cancelled };
         let running = run_boxed(provider, job);
         Planned::Run(Box::pin(async move {
             match (running.await?, asked) {
+                (Ended::Result(result), _) if hints => hinted(result),
                 (Ended::Result(result), _) => Ok(result),
                 (Ended::Questions(questions), Some(asked)) => {
                     rounds.ask(NOBODY, &asked, &inputs, questions)
@@ -183,6 +185,18 @@ impl Work {
         let new = NewTask { revision, ttl_ms, tool, client, work: Box::new(work) };
         Planned::Run(Box::pin(async move { tasks.create(&owner, new).await }))
     }
+}
+
+/// A modern `resources/read` says how long it holds; where its server doesn't, not at all.
+fn hinted(mut result: ResultObject) -> Outcome {
+    let encoded = |_| RpcError::new(Code::InternalError, "The result could not be encoded");
+    if result.get("ttlMs").is_none() {
+        result.set("ttlMs", &0).map_err(encoded)?;
+    }
+    if result.get("cacheScope").is_none() {
+        result.set("cacheScope", &"private").map_err(encoded)?;
+    }
+    Ok(result)
 }
 
 /// The error to a server that asks by ending its call where that can't be.
