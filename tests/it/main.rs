@@ -12,6 +12,7 @@
 
 mod cli;
 mod clients;
+mod conformance;
 mod documents;
 mod drain;
 mod eras;
