@@ -20,6 +20,8 @@ mod faults;
 mod harness;
 mod hosting;
 mod limits;
+mod modern;
+mod pipes;
 mod raw;
 mod sessions;
 mod streams;

@@ -105,6 +105,7 @@ impl Pipe {
             let work = cancelled.run_until_cancelled(work);
             // The messages end with the work, which holds their other end.
             match tokio::join!(work, carry).0 {
+                Some(Err(error)) if error.code == Code::Cancelled => answer.withhold(),
                 Some(outcome) => answer.give(outcome),
                 None => answer.withhold(),
             }

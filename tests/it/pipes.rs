@@ -1,0 +1,185 @@
+//! Standard input and output, and HTTP+SSE: one ordered channel for both eras.
+
+use std::process::Stdio;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::harness::{
+    Events, TestNode, client, initialize, initialize_with, modern, request, send, tool_call, until,
+    within,
+};
+
+/// `erlmcp stdio`, as a client starts it.
+struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    fn start() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
+        command.arg("stdio").env_remove("ERLMCP_CONFIG").kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { input: child.stdin.take(), child, output }
+    }
+
+    async fn write(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(line.as_bytes()).await.unwrap();
+        input.write_all(b"\n").await.unwrap();
+        input.flush().await.unwrap();
+    }
+
+    async fn read(&mut self) -> Value {
+        let line = within(self.output.next_line()).await.unwrap().expect("it goes on");
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("no message: {line}"))
+    }
+
+    /// The client closes its end; what was written before the end is given.
+    async fn close(mut self) -> (Option<i32>, Vec<Value>) {
+        drop(self.input.take());
+        let mut rest = Vec::new();
+        while let Some(line) = within(self.output.next_line()).await.unwrap() {
+            rest.push(serde_json::from_str(&line).unwrap());
+        }
+        (within(self.child.wait()).await.unwrap().code(), rest)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_on_standard_input() {
+    let mut node = Process::start();
+    node.write(&tool_call(0, "demo__echo", json!({ "text": "early" }))).await;
+    assert_eq!(node.read().await["error"]["code"], -32600, "initialize comes first");
+    node.write(&initialize_with("2025-11-25", json!({ "elicitation": {} }))).await;
+    assert_eq!(node.read().await["result"]["protocolVersion"], "2025-11-25");
+    node.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    node.write(&initialize("2025-11-25")).await;
+    assert_eq!(node.read().await["error"]["code"], -32600, "once only");
+    node.write("what?").await;
+    assert_eq!(node.read().await["error"]["code"], -32700);
+    node.write(&"x".repeat(5 * 1024 * 1024)).await;
+    assert_eq!(node.read().await["error"]["code"], -32600, "too long");
+    node.write(&tool_call("a", "demo__add", json!({ "a": 2, "b": 3 }))).await;
+    assert_eq!(node.read().await["result"]["content"][0]["text"], "5");
+    node.write(&tool_call("b", "demo__ask", json!({}))).await;
+    let question = node.read().await;
+    assert_eq!(question["method"], "elicitation/create");
+    let decline =
+        json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "action": "decline" } });
+    node.write(&decline.to_string()).await;
+    assert_eq!(node.read().await["id"], "b");
+    // A cancelled request is not answered; the one behind it is.
+    node.write(&tool_call("c", "demo__slow", json!({ "seconds": 60 }))).await;
+    let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": "c" } });
+    node.write(&cancel.to_string()).await;
+    node.write(&request("d", "ping", json!({}))).await;
+    assert_eq!(node.read().await, json!({ "jsonrpc": "2.0", "id": "d", "result": {} }));
+    // What was asked before the end is answered.
+    node.write(&tool_call("e", "demo__slow", json!({ "seconds": 0.2 }))).await;
+    let (code, rest) = node.close().await;
+    assert_eq!((code, rest.len(), &rest[0]["id"]), (Some(0), 1, &json!("e")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn modern_requests_on_standard_input() {
+    let mut node = Process::start();
+    node.write(&modern("d", "server/discover", json!({}))).await;
+    assert_eq!(node.read().await["result"]["supportedVersions"][0], "2026-07-28");
+    let tools = json!({ "toolsListChanged": true });
+    node.write(&modern("l", "subscriptions/listen", json!({ "notifications": tools }))).await;
+    let acknowledged = node.read().await;
+    assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged");
+    let params = json!({ "name": "demo__slow", "arguments": { "seconds": 0.1 }, "_meta": { "progressToken": "p" } });
+    node.write(&modern(1, "tools/call", params)).await;
+    let mut last = node.read().await;
+    let mut progress = 0;
+    while last["method"] == "notifications/progress" {
+        progress += 1;
+        last = node.read().await;
+    }
+    assert!(progress > 0 && last["id"] == 1 && last["result"]["resultType"] == "complete");
+    let slow = json!({ "name": "demo__slow", "arguments": { "seconds": 60 } });
+    node.write(&modern(2, "tools/call", slow.clone())).await;
+    node.write(&modern(2, "tools/call", slow)).await;
+    assert_eq!(node.read().await["error"]["code"], -32600, "the id is in use");
+    let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 2 } });
+    node.write(&cancel.to_string()).await;
+    node.write(&request(3, "tools/list", json!({}))).await;
+    assert_eq!(node.read().await["error"]["code"], -32600, "legacy needs a session");
+    let (code, rest) = node.close().await;
+    assert_eq!((code, rest.len()), (Some(0), 1), "{rest:?}");
+    assert_eq!(
+        (&rest[0]["id"], &rest[0]["result"]["resultType"]),
+        (&json!("l"), &json!("complete"))
+    );
+}
+
+/// A client of 2024-11-05.
+struct Old<'a> {
+    node: &'a TestNode,
+    events: Events,
+    post: String,
+}
+
+impl<'a> Old<'a> {
+    async fn open(node: &'a TestNode) -> Self {
+        let mut events = Events::open(Method::GET, &format!("{}/sse", node.url), &[], "").await;
+        let first = events.next().await.unwrap();
+        assert_eq!(first.kind, "endpoint");
+        Self { node, events, post: format!("{}{}", node.url, first.data) }
+    }
+
+    async fn send(&self, body: &str) -> StatusCode {
+        send(&client(), Method::POST, &self.post, &[], body).await.status
+    }
+
+    async fn read(&mut self) -> Value {
+        self.events.next().await.unwrap().json()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_and_sse_of_2024() {
+    let node = TestNode::start_with(|config| config.http.legacy_sse = true).await;
+    let mut old = Old::open(&node).await;
+    assert_eq!(old.send(&initialize("2024-11-05")).await, StatusCode::ACCEPTED);
+    assert_eq!(old.read().await["result"]["protocolVersion"], "2024-11-05");
+    assert_eq!(
+        old.send(&tool_call(2, "demo__add", json!({ "a": 2, "b": 3 }))).await,
+        StatusCode::ACCEPTED
+    );
+    assert_eq!(old.read().await["result"]["content"][0]["text"], "5");
+    old.node.talker.grow();
+    assert_eq!(old.read().await["method"], "notifications/tools/list_changed");
+    assert_eq!(old.send("what?").await, StatusCode::ACCEPTED);
+    assert_eq!(old.read().await["error"]["code"], -32700);
+    let table = &node.node.sessions().table;
+    assert_eq!(table.len(), 1);
+    let gone = old.post.clone();
+    drop(old);
+    until(|| table.is_empty()).await;
+    for (path, status) in [(gone.as_str(), 404), (&format!("{}/messages", node.url), 400)] {
+        let answer = send(&client(), Method::POST, path, &[], "{}").await;
+        assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+        assert_eq!(answer.json()["jsonrpc"], "2.0");
+    }
+    let mut quiet = Old::open(&node).await;
+    let (_, rest) = tokio::join!(node.stop(), quiet.events.rest());
+    assert!(rest.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_and_sse_are_off_by_default() {
+    let node = TestNode::start().await;
+    for (method, path) in [(Method::GET, "/sse"), (Method::POST, "/messages?sessionId=x")] {
+        assert_eq!(node.send(method, path, &[], "").await.status, StatusCode::NOT_FOUND);
+    }
+    node.stop().await;
+}
