@@ -232,11 +232,11 @@ fn production_wants_a_cookie_of_its_own_if_any() {
 #[test]
 fn the_control_socket_is_found_by_everybody_or_not_there() {
     let socket = |value: &str| load(&[("ERLMCP__CONTROL__SOCKET", value)], &[]);
-    assert_eq!(socket("").unwrap().control.path("n"), None);
+    assert_eq!(socket("").unwrap().control.place("n"), None);
     assert_eq!(keys(socket("a.sock")), ["control.socket"]);
     assert_eq!(keys(socket(&format!("/{}", "a".repeat(200)))), ["control.socket"]);
     let run = load(&[("XDG_RUNTIME_DIR", "/run/user/7")], &[]).unwrap();
-    assert_eq!(run.control.path("n"), Some("/run/user/7/erlmcp-n.sock".into()));
+    assert_eq!(run.control.place("n").unwrap().path, PathBuf::from("/run/user/7/erlmcp-n.sock"));
     let relative = load(&[("XDG_RUNTIME_DIR", "run")], &[]).unwrap();
     assert_eq!(relative.control.runtime_dir, None);
 }

@@ -70,7 +70,7 @@ fn at_least_one(broken: bool) -> Option<String> {
 }
 
 fn relative_socket(config: &Config) -> Option<String> {
-    let path = config.control.path(&config.node.name)?;
+    let path = config.control.place(&config.node.name)?.path;
     (!path.is_absolute()).then(|| {
         "is neither \"auto\" nor an absolute path; commands that run elsewhere would not find it"
             .to_owned()
@@ -78,7 +78,7 @@ fn relative_socket(config: &Config) -> Option<String> {
 }
 
 fn long_socket(config: &Config) -> Option<String> {
-    let path = config.control.path(&config.node.name)?;
+    let path = config.control.place(&config.node.name)?.path;
     let error = SocketPath::from_pathname(&path).err()?;
     Some(format!("{} can't be a socket's path: {error}", path.display()))
 }

@@ -311,6 +311,18 @@ impl Table {
         records.values().filter(idle).cloned().collect()
     }
 
+    /// All open sessions, in no order.
+    pub fn all(&self) -> Vec<Arc<Record>> {
+        let records = self.0.records.read().unwrap_or_else(PoisonError::into_inner);
+        records.values().cloned().collect()
+    }
+
+    /// How long there has been no sign of a session's client.
+    pub fn silence(&self, record: &Record) -> Duration {
+        let last_seen_ms = record.last_seen_ms.load(Ordering::Relaxed);
+        Duration::from_millis(self.now_ms().saturating_sub(last_seen_ms))
+    }
+
     /// How many sessions are open.
     pub fn len(&self) -> usize {
         self.0.records.read().unwrap_or_else(PoisonError::into_inner).len()

@@ -2,9 +2,21 @@
 //!
 //! It speaks JSON-RPC 2.0, one message a line, as MCP over stdio does.
 
+pub mod connections;
+pub mod inspect;
+pub mod listener;
+pub mod methods;
+pub mod orders;
+pub mod socket;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+pub use connections::Connections;
+pub use methods::Methods;
+pub use orders::{Order, Orders};
+pub use socket::Socket;
 
 /// The value of `control.socket` that stands for the platform's own place.
 const AUTO: &str = "auto";
@@ -27,23 +39,63 @@ impl Default for Config {
     }
 }
 
+/// Where a control socket lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its path.
+    pub path: PathBuf,
+    /// Whether its directory is one of ours, in a place where others write too.
+    pub is_own: bool,
+}
+
 impl Config {
     /// Where the socket of the node with this name lies; `None` where there is to be none.
-    pub fn path(&self, node: &str) -> Option<PathBuf> {
+    pub fn place(&self, node: &str) -> Option<Place> {
         if self.socket.as_os_str().is_empty() {
             return None;
         }
         if self.socket != Path::new(AUTO) {
-            return Some(self.socket.clone());
+            return Some(Place { path: self.socket.clone(), is_own: false });
         }
         let name: String = node.chars().map(plain).collect();
         Some(match &self.runtime_dir {
-            Some(directory) => directory.join(format!("erlmcp-{name}.sock")),
+            Some(directory) => {
+                Place { path: directory.join(format!("erlmcp-{name}.sock")), is_own: false }
+            }
             None => {
                 let user = rustix::process::geteuid().as_raw();
-                PathBuf::from(format!("/tmp/erlmcp-{user}")).join(format!("{name}.sock"))
+                let directory = PathBuf::from(format!("/tmp/erlmcp-{user}"));
+                Place { path: directory.join(format!("{name}.sock")), is_own: true }
             }
         })
+    }
+}
+
+/// The socket and what was accepted from it; both live above the listener's actor.
+#[derive(Clone)]
+pub struct Front {
+    /// The bound socket.
+    pub socket: Socket,
+    /// Its connections.
+    pub connections: Connections,
+}
+
+impl Front {
+    /// A front with nobody at it.
+    pub fn new(socket: Socket) -> Self {
+        Self { socket, connections: Connections::default() }
+    }
+
+    /// Lets go of everybody, after the answers that are under way; waits for these.
+    pub async fn close(&self) {
+        self.socket.close();
+        self.connections.close().await;
+    }
+
+    /// Ends everything at once.
+    pub fn abort(&self) {
+        self.socket.close();
+        self.connections.abort();
     }
 }
 
@@ -61,14 +113,15 @@ mod tests {
         let runtime_dir = Some(PathBuf::from("/run/user/7"));
         let path = |socket: &str, runtime_dir: &Option<PathBuf>, node: &str| {
             let runtime_dir = runtime_dir.clone();
-            Config { socket: socket.into(), runtime_dir }.path(node)
+            let place = Config { socket: socket.into(), runtime_dir }.place(node);
+            place.map(|place| (place.path, place.is_own))
         };
         assert_eq!(path("", &runtime_dir, "n"), None);
-        assert_eq!(path("/a/b", &runtime_dir, "n"), Some("/a/b".into()));
+        assert_eq!(path("/a/b", &runtime_dir, "n"), Some(("/a/b".into(), false)));
         let auto = path("auto", &runtime_dir, "../n@h");
-        assert_eq!(auto, Some("/run/user/7/erlmcp-.._n@h.sock".into()));
-        let private = path("auto", &None, "n").unwrap();
+        assert_eq!(auto, Some(("/run/user/7/erlmcp-.._n@h.sock".into(), false)));
+        let (private, is_own) = path("auto", &None, "n").unwrap();
         assert!(private.to_str().unwrap().starts_with("/tmp/erlmcp-"), "{private:?}");
-        assert!(private.ends_with("n.sock"), "{private:?}");
+        assert!(is_own && private.ends_with("n.sock"), "{private:?}");
     }
 }

@@ -111,7 +111,7 @@ fn take_backlog(listener: &TcpListener, config: &Config) {
 }
 
 /// Tells errors of one connection, and those that pass, from those of the socket itself.
-async fn pause(error: io::Error) -> io::Result<()> {
+pub(in crate::transport) async fn pause(error: io::Error) -> io::Result<()> {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     match error.kind() {
         ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted => Ok(()),
