@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use supervisors::{ExitReason, Root, StartError, SupervisorRef};
@@ -24,6 +24,7 @@ use crate::session::{self, Sessions, Table, Transport, Work};
 use crate::tasks::Tasks;
 use crate::telemetry::supervision::RestartCounter;
 use crate::telemetry::{Health, Metrics, Status};
+use crate::transport::control::{self, Methods, Orders};
 use crate::transport::http::body::Room;
 use crate::transport::http::endpoint::{Endpoint, Parts};
 use crate::transport::http::guard::Guard;
@@ -47,15 +48,20 @@ pub struct Listeners {
     pub http: TcpListener,
     /// For operators.
     pub metrics: TcpListener,
+    /// For the node's own user, where there is to be one.
+    pub control: Option<control::Socket>,
 }
 
 impl Listeners {
     /// Binds what the configuration says.
     ///
     /// # Errors
-    /// Where an address can't be bound.
+    /// Where an address or the control socket can't be bound.
     pub fn bind(config: &Config) -> Result<Self, NodeError> {
-        Ok(Self { http: bind(config.http.listen)?, metrics: bind(config.metrics.listen)? })
+        let (http, metrics) = (bind(config.http.listen)?, bind(config.metrics.listen)?);
+        let place = config.control.place(&config.node.name);
+        let control = place.as_ref().map(control::Socket::bind).transpose()?;
+        Ok(Self { http, metrics, control })
     }
 }
 
@@ -70,6 +76,8 @@ pub struct Doors {
     pub http: Option<TcpListener>,
     /// For operators.
     pub metrics: Option<TcpListener>,
+    /// For the node's own user.
+    pub control: Option<control::Socket>,
     /// For one client on standard input and output.
     pub stdio: Option<Ends>,
 }
@@ -84,8 +92,8 @@ pub struct Ends {
 
 impl From<Listeners> for Doors {
     fn from(listeners: Listeners) -> Self {
-        let Listeners { http, metrics } = listeners;
-        Self { http: Some(http), metrics: Some(metrics), stdio: None }
+        let Listeners { http, metrics, control } = listeners;
+        Self { http: Some(http), metrics: Some(metrics), control, stdio: None }
     }
 }
 
@@ -104,6 +112,9 @@ pub enum NodeError {
     /// A bound socket can't be used.
     #[error("a bound socket can't be used")]
     Socket(#[source] io::Error),
+    /// There is no control socket.
+    #[error("there is no control socket")]
+    Control(#[from] control::socket::BindError),
     /// The tree did not start.
     #[error("the supervision tree did not start")]
     Tree(#[from] StartError),
@@ -143,6 +154,8 @@ pub struct Node {
     endpoint: Endpoint,
     public: Option<Front>,
     operators: Option<Front>,
+    control: Option<control::Front>,
+    orders: Orders,
     stdio: Option<Stdio>,
     /// The tasks that read and write standard input and output.
     ends: TaskTracker,
@@ -175,6 +188,8 @@ impl Node {
         };
         let public = front(doors.http, config.http.max_connections)?;
         let operators = front(doors.metrics, OPERATOR_CONNECTIONS)?;
+        let control = doors.control.map(control::Front::new);
+        let drain_limit = delay + config.shutdown.drain();
         let max_in_flight = config.requests.max_in_flight_per_session;
         let ask_timeout = config.sessions.ask_timeout();
         let endpoint = endpoint(config, &slots, &published);
@@ -185,6 +200,14 @@ impl Node {
             let guard = Guard::new(address, hosts, origins);
             front.listener(Responder::new(routes, guard, parts.metrics.clone()))
         };
+        let methods = Methods(Arc::new(control::methods::Parts {
+            endpoint: endpoint.clone(),
+            root: OnceLock::new(),
+            orders: Orders::default(),
+            stop_limit: STOP_GRACE + LAST_ANSWERS,
+            drain_limit,
+        }));
+        let listener = |front| control::listener::Config { front, methods: methods.clone() };
         let ends = TaskTracker::new();
         let stdio = doors.stdio.map(|Ends { reader, writer }| {
             Stdio::new(reader, writer, parts.http.body_limit_bytes, &ends)
@@ -204,14 +227,22 @@ impl Node {
             },
             sessions: parts.sessions.clone(),
             published,
-            http: public.as_ref().map(|front| responder(routes::public(&endpoint), front)),
-            metrics: operators.as_ref().map(|front| responder(routes::operators(&endpoint), front)),
-            stdio: served,
+            transports: tree::Transports {
+                http: public.as_ref().map(|front| responder(routes::public(&endpoint), front)),
+                metrics: operators
+                    .as_ref()
+                    .map(|front| responder(routes::operators(&endpoint), front)),
+                control: control.clone().map(listener),
+                stdio: served,
+            },
             observer: Arc::new(RestartCounter(parts.metrics.clone())),
         });
         let root = root.start().await?;
+        let _ = methods.0.root.set((*root).clone());
         parts.health.reach(Status::Ok);
-        let node = Self { root, slots, endpoint, public, operators, stdio, ends, delay };
+        let orders = methods.0.orders.clone();
+        let node =
+            Self { root, slots, endpoint, public, operators, control, orders, stdio, ends, delay };
         let (http, metrics) = (node.http_address(), node.metrics_address());
         tracing::info!(%http, %metrics, "the node serves");
         Ok(node)
@@ -252,6 +283,11 @@ impl Node {
         &self.endpoint.0.work.tasks
     }
 
+    /// What operators told the node to do; whoever runs it has to do it.
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
     /// Waits until the root supervisor has ended by itself, which means that it gave up.
     pub async fn exited(&self) -> ExitReason {
         let reason = self.root.exited().await;
@@ -268,12 +304,13 @@ impl Node {
     }
 
     /// Stops in order: not ready, nothing new accepted, what is in flight finished within `drain`,
-    /// then the tree, child by child.
+    /// then the tree, child by child. Without any time to drain there is no delay for load
+    /// balancers either.
     pub async fn stop(&self, drain: Duration) -> ExitReason {
         let parts = &self.endpoint.0;
         parts.health.reach(Status::Draining);
         tracing::info!(in_flight = parts.admission.in_flight(), "the node drains");
-        tokio::time::sleep(self.delay).await;
+        tokio::time::sleep(if drain.is_zero() { drain } else { self.delay }).await;
         if let Some(public) = &self.public {
             public.close();
         }
@@ -295,12 +332,24 @@ impl Node {
             }
         };
         let _ = timeout(LAST_ANSWERS, carried).await;
-        self.kill();
+        self.end();
+        // Last, so that who waits for the end at the control socket finds all ports free.
+        if let Some(control) = &self.control {
+            control.close().await;
+        }
         stopped.unwrap_or(ExitReason::Killed)
     }
 
     /// Ends everything at once.
     pub fn kill(&self) {
+        self.end();
+        if let Some(control) = &self.control {
+            control.abort();
+        }
+    }
+
+    /// Ends all but conversations with operators.
+    fn end(&self) {
         self.root.kill();
         for front in self.public.iter().chain(&self.operators) {
             front.close();

@@ -14,6 +14,7 @@ use supervisors::{ChildSpec, Observer, Restart, Slot, Strategy, Supervisor};
 use crate::registry::{self, Published, Registry};
 use crate::session::{self, SessionSupervisor, Sessions};
 use crate::tasks::{self, TaskSupervisor, Tasks};
+use crate::transport::control;
 use crate::transport::http::listener::{self, Listener};
 use crate::transport::pipe::Link;
 use crate::transport::stdio::{self, Stdio};
@@ -31,6 +32,8 @@ pub struct Slots {
     pub http: Slot<ActorRef<listener::Msg>>,
     /// The operators' listener.
     pub metrics: Slot<ActorRef<listener::Msg>>,
+    /// The listener of the control socket.
+    pub control: Slot<ActorRef<control::listener::Msg>>,
 }
 
 /// What the children work with; all of it outlives them.
@@ -47,30 +50,29 @@ pub struct Parts {
     pub sessions: Sessions,
     /// What changes are told of.
     pub published: Published,
-    /// For the public listener, where there is one.
-    pub http: Option<listener::Config>,
-    /// For the operators' listener, where there is one.
-    pub metrics: Option<listener::Config>,
-    /// For the client on standard input, where there is one.
-    pub stdio: Option<(Stdio, Link)>,
+    /// For the transports.
+    pub transports: Transports,
     /// Who counts restarts.
     pub observer: Arc<dyn Observer>,
 }
 
+/// What the transports work with, each where the node has it.
+pub struct Transports {
+    /// For the public listener.
+    pub http: Option<listener::Config>,
+    /// For the operators' listener.
+    pub metrics: Option<listener::Config>,
+    /// For the control socket.
+    pub control: Option<control::listener::Config>,
+    /// For the client on standard input.
+    pub stdio: Option<(Stdio, Link)>,
+}
+
 /// The tree. Children start in this order, and stop in its reverse.
 pub fn tree(parts: Parts) -> Supervisor {
-    let Parts {
-        slots,
-        registry,
-        tasks,
-        session,
-        sessions,
-        published,
-        http,
-        metrics,
-        stdio,
-        observer,
-    } = parts;
+    let Parts { slots, registry, tasks, session, sessions, published, transports, observer } =
+        parts;
+    let transports = transports.supervisor(&slots);
     let told = sessions.clone();
     let first = AtomicBool::new(true);
     Supervisor::new(Strategy::OneForOne)
@@ -94,30 +96,31 @@ pub fn tree(parts: Parts) -> Supervisor {
             session::bulletin::run(told.clone(), published.clone(), first)
         }))
         .child(ChildSpec::task("expiry", move || session::expiry::run(sessions.clone())))
-        .child(ChildSpec::supervisor("transports", transports(&slots, http, metrics, stdio)))
+        .child(ChildSpec::supervisor("transports", transports))
 }
 
-fn transports(
-    slots: &Slots,
-    http: Option<listener::Config>,
-    metrics: Option<listener::Config>,
-    stdio: Option<(Stdio, Link)>,
-) -> Supervisor {
-    // Because a listener that can't accept takes its clients along, it is tried again for longer
-    // than the rest.
-    let mut all = Supervisor::new(Strategy::OneForOne).intensity(20, Duration::from_secs(10));
-    if let Some(http) = http {
-        all = all.child(listener("http", http).slot(&slots.http));
+impl Transports {
+    fn supervisor(self, slots: &Slots) -> Supervisor {
+        // Because a listener that can't accept takes its clients along, it is tried again for
+        // longer than the rest.
+        let mut all = Supervisor::new(Strategy::OneForOne).intensity(20, Duration::from_secs(10));
+        if let Some(http) = self.http {
+            all = all.child(listener("http", http).slot(&slots.http));
+        }
+        if let Some(metrics) = self.metrics {
+            all = all.child(listener("metrics", metrics).slot(&slots.metrics));
+        }
+        if let Some(control) = self.control {
+            let control = move || (control::listener::Listener, control.clone());
+            all = all.child(ChildSpec::actor("control", control).slot(&slots.control));
+        }
+        if let Some((stdio, link)) = self.stdio {
+            let serve = move || stdio::run(stdio.clone(), link.clone());
+            // Because a client that has said its last says no more, its end is no fault.
+            all = all.child(ChildSpec::task("stdio", serve).restart(Restart::Transient));
+        }
+        all
     }
-    if let Some(metrics) = metrics {
-        all = all.child(listener("metrics", metrics).slot(&slots.metrics));
-    }
-    if let Some((stdio, link)) = stdio {
-        let serve = move || stdio::run(stdio.clone(), link.clone());
-        // Because a client that has said its last says no more, its end is no fault.
-        all = all.child(ChildSpec::task("stdio", serve).restart(Restart::Transient));
-    }
-    all
 }
 
 fn listener(id: &str, config: listener::Config) -> ChildSpec<ActorRef<listener::Msg>> {

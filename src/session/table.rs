@@ -283,12 +283,6 @@ impl Table {
         OpenStream { record: Arc::clone(record), table: self.clone() }
     }
 
-    /// All sessions of this moment.
-    pub fn all(&self) -> Vec<Arc<Record>> {
-        let records = self.0.records.read().unwrap_or_else(PoisonError::into_inner);
-        records.values().cloned().collect()
-    }
-
     /// Takes a session out: its id is unknown from now on. `false` where it was out already.
     pub fn remove(&self, record: &Record) -> bool {
         record.ended.store(true, Ordering::SeqCst);

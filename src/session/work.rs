@@ -86,6 +86,19 @@ impl Work {
         })
     }
 
+    /// Does the whole work here and now. Dropping the future cancels it.
+    ///
+    /// # Errors
+    /// What the request's single answer says.
+    pub async fn perform(&self, caller: &Caller, side: Side, call: Call) -> Outcome {
+        let cancelled = CancellationToken::new();
+        let _on_drop = cancelled.clone().drop_guard();
+        match self.plan(caller, side, call, cancelled) {
+            Planned::Answer(outcome) => outcome,
+            Planned::Run(work) => work.await,
+        }
+    }
+
     fn task(&self, caller: &Caller, side: &Side, call: TaskCall) -> Planned {
         if side.revision.era() == Era::Modern
             && let Err(error) = tasks::check_extension(side.capabilities)

@@ -2,6 +2,6 @@
 
 pub mod control;
 pub mod http;
+pub mod lines;
 pub mod pipe;
 pub mod stdio;
-pub mod lines;

@@ -185,6 +185,11 @@ async fn a_killed_listener_breaks_no_connection_and_loses_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_killed_control_listener_is_noticed_by_no_client() {
+    nobody_notices(|slots| slots.control.get().map(|actor| actor.get_cell())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions_outlive_even_their_supervisor() {
     let node = TestNode::start().await;
     let session = node.session().await;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use erlmcp::config::Config;
 use erlmcp::node::{Listeners, Node};
 use erlmcp::provider::native::{Context, NativeServer, NoArguments};
 use erlmcp::provider::{Hosted, demo};
+use erlmcp::transport::control::{Place, Socket};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore, mpsc};
@@ -27,6 +29,36 @@ pub(crate) struct TestNode {
     pub(crate) probes: String,
     pub(crate) held: Held,
     pub(crate) talker: Arc<Talker>,
+    pub(crate) scratch: Scratch,
+}
+
+/// A directory of one test, gone afterwards.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("erlmcp-it-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    /// Where the control socket lies.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.0.join("control.sock")
+    }
+
+    /// A file in it with this text.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl TestNode {
@@ -38,7 +70,9 @@ impl TestNode {
         let mut config = Config::default();
         change(&mut config);
         let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let listeners = Listeners { http: bind(), metrics: bind() };
+        let scratch = Scratch::new();
+        let control = Socket::bind(&Place { path: scratch.socket(), is_own: false }).unwrap();
+        let listeners = Listeners { http: bind(), metrics: bind(), control: Some(control) };
         let (server, held) = held_server();
         let talker = Arc::new(Talker::default());
         let hosted: Vec<Arc<dyn Hosted>> =
@@ -46,7 +80,7 @@ impl TestNode {
         let node = Node::start_with(config, listeners, hosted).await.unwrap();
         let url = format!("http://{}", node.http_address());
         let probes = format!("http://{}", node.metrics_address());
-        Self { node, url, probes, held, talker }
+        Self { node, url, probes, held, talker, scratch }
     }
 
     /// One raw request to `path`.

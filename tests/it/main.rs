@@ -13,6 +13,7 @@
 mod cli;
 mod clients;
 mod conformance;
+mod control;
 mod documents;
 mod drain;
 mod eras;

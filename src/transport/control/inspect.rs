@@ -136,15 +136,16 @@ mod tests {
     use super::*;
     use crate::protocol::Revision;
     use crate::protocol::handshake::{ClientInfo, Initialize};
+    use crate::session::Transport;
 
     #[test]
     fn pages_hold_each_session_once_and_no_whole_id() {
-        let table = Table::new(1_000);
+        let table = Table::new(1_000, crate::session::Config::default().kept());
         let client = ClientInfo { name: "c".into(), version: "1".into() };
         let revision = Revision::V2025_11_25;
         let initialize = Initialize { revision, client, capabilities: Default::default() };
         for _ in 0..450 {
-            table.open(Scope::Server("demo".into()), &initialize).unwrap();
+            table.open(Scope::Server("demo".into()), Transport::Http, &initialize).unwrap();
         }
         let (mut seen, mut cursor) = (Vec::new(), None);
         for _ in 0..3 {

@@ -20,7 +20,7 @@ use crate::protocol::{
 };
 use crate::provider::Side;
 use crate::session::Work;
-use crate::session::work::Outcome;
+use crate::session::work::{Caller, Outcome};
 use crate::telemetry::{Observation, Status};
 use crate::transport::http::Endpoint;
 
@@ -149,7 +149,8 @@ impl Methods {
         let work = Work { timeout: parts.work.timeout.min(asked), ..parts.work.clone() };
         let call = ToolCall { name: tool, arguments, task: None };
         let call = Call::Operate(Operation::CallTool(call));
-        let work = work.perform(&Scope::Federated, Side::silent(REVISION), call);
+        let caller = Caller::nobody(&Scope::Federated);
+        let work = work.perform(&caller, Side::silent(REVISION), call);
         let outcome = parts.stopping.run_until_cancelled(work).await;
         let outcome = outcome.unwrap_or_else(|| Err(stopping()));
         seen.finish(&outcome);
