@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use supervisors::ExitReason;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::Config;
 use crate::node::{Doors, Listeners, Node, NodeError};
 use crate::provider::Hosted;
+use crate::transport::control::Order;
 
 /// Why serving ended, other than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +26,8 @@ pub enum ServeError {
     GaveUp(ExitReason),
 }
 
-/// Serves these servers where the configuration says, until SIGTERM or SIGINT. Then the node
-/// drains; a second signal stops it at once.
+/// Serves these servers where the configuration says, until SIGTERM, SIGINT or an operator's word.
+/// Then the node drains; a second signal stops it at once.
 ///
 /// # Errors
 /// Where the node can't start, or gave up.
@@ -44,33 +46,49 @@ pub async fn serve_at(
     hosted: Vec<Arc<dyn Hosted>>,
 ) -> Result<(), ServeError> {
     let drain = config.shutdown.drain();
-    let mut stop = Stop::new().map_err(ServeError::Signals)?;
+    let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let node = Node::start_with(config, doors, hosted).await?;
-    tokio::select! {
-        reason = node.exited() => return Err(ServeError::GaveUp(reason)),
-        () = stop.told() => {}
-        () = node.input_closed() => {}
-    }
-    tokio::select! {
-        _ = node.stop(drain) => {}
-        () = stop.told() => node.kill(),
-    }
+    let order = tokio::select! {
+        reason = node.exited() => {
+            node.kill();
+            return Err(ServeError::GaveUp(reason));
+        }
+        () = signals.next() => Order::Drain,
+        () = node.input_closed() => Order::Drain,
+        order = node.orders().graver_than(None) => order,
+    };
+    stop(&node, order, drain, &mut signals).await;
     Ok(())
 }
 
-/// The signals that tell a process to stop.
-struct Stop {
+/// Stops in order; a graver order hurries, another signal ends it at once.
+async fn stop(node: &Node, mut order: Order, drain: Duration, signals: &mut Signals) {
+    loop {
+        let limit = match order {
+            Order::Drain => drain,
+            Order::Stop => Duration::ZERO,
+        };
+        tokio::select! {
+            _ = node.stop(limit) => return,
+            () = signals.next() => return node.kill(),
+            graver = node.orders().graver_than(Some(order)) => order = graver,
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Stop {
+impl Signals {
     fn new() -> io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn told(&mut self) {
+    async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -1,41 +1,118 @@
 //! The binary: its commands and exit codes.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, client, modern, modern_headers, send};
+use crate::harness::{
+    PATIENCE, Scratch, TestNode, client, initialize, modern, modern_headers, send, until, within,
+};
+
+/// The binary, in an environment that says nothing.
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
+    let ours = |name: &str| name.starts_with("ERL") || name == "XDG_RUNTIME_DIR";
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(ours) {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
 
 fn erlmcp(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
-    command.args(arguments).envs(variables.iter().copied()).env_remove("ERLMCP_CONFIG");
-    command.output().unwrap()
+    command().args(arguments).envs(variables.iter().copied()).output().unwrap()
+}
+
+/// What a command wrote, stdout first.
+fn told(output: &Output) -> String {
+    let all = [output.stdout.as_slice(), &output.stderr].concat();
+    String::from_utf8_lossy(&all).into_owned()
 }
 
 /// Arguments, variables, the exit code, and a text that is told.
 type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32, &'a str);
 
+fn check(table: &[Row<'_>]) {
+    for (arguments, variables, code, text) in table {
+        let output = erlmcp(arguments, variables);
+        let told = told(&output);
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {told}");
+        assert!(told.contains(text), "{arguments:?}: {told}");
+    }
+}
+
 #[test]
 fn exit_codes_tell_what_went_wrong() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/rel/erlmcp.toml");
     let zero = ("ERLMCP__SESSIONS__MAX", "0");
-    let table: [Row<'_>; 7] = [
+    check(&[
         (&["version"], &[], 0, "erlmcp 3.0.0"),
+        (&["version", "--json"], &[], 0, r#"{"version":"3.0.0"}"#),
         (&["check", "--config", shipped], &[], 0, "good"),
+        (&["check", "--json"], &[], 0, r#"{"problems":[]}"#),
+        (&["check", "--json"], &[zero], 64, r#"{"problems":[{"key":"sessions.max","#),
         (&["check"], &[zero], 64, "sessions.max"),
         (&["start"], &[zero], 64, "sessions.max"),
+        (&["foreground"], &[zero], 64, "sessions.max"),
+        (&["status"], &[zero], 64, "sessions.max"),
+        (&["health"], &[zero], 64, "sessions.max"),
         (&["check", "--set", "http.lisen=x"], &[], 64, "http.lisen"),
+        (&["check", "--config", "/"], &[], 64, "directory"),
+        (&["check"], &[("ERLMCP_CONFIG", "")], 0, "good"),
+        (&["check", "--set", "log.level=inof"], &[], 64, "inof"),
         (&["nonsense"], &[], 2, "nonsense"),
         (&["check", "--set", "nonsense"], &[], 2, "SECTION.KEY=VALUE"),
-    ];
-    for (arguments, variables, code, text) in table {
-        let output = erlmcp(arguments, variables);
-        let told = [output.stdout, output.stderr].concat();
-        let told = String::from_utf8_lossy(&told);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
-        assert!(told.contains(text), "{arguments:?}: {told}");
+        (&["check", "--config", ""], &[], 2, "--config"),
+        (&["call"], &[], 2, "TOOL"),
+        (&["call", "t", "--args", "[]"], &[], 2, "JSON object"),
+        (&["health", "--url", "https://a.test"], &[], 2, "http://HOST:PORT"),
+    ]);
+}
+
+#[test]
+fn a_node_that_is_not_there_is_told_with_what_to_do() {
+    let scratch = Scratch::new();
+    let dead = scratch.socket();
+    drop(UnixListener::bind(&dead).unwrap());
+    let (dead, runtime) = (dead.to_str().unwrap(), dead.parent().unwrap().to_str().unwrap());
+    for name in ["status", "ping", "tree", "sessions", "drain", "stop"] {
+        check(&[
+            (&[name, "--socket", dead], &[], 69, "erlmcp start"),
+            (&[name, "--set", "control.socket="], &[], 69, "--socket"),
+            (&[name], &[("XDG_RUNTIME_DIR", runtime)], 69, "erlmcp-erlmcp.sock"),
+        ]);
+    }
+    let text = scratch.file("text", "");
+    check(&[
+        (&["call", "x", "--socket", text.to_str().unwrap()], &[], 69, "no node answers"),
+        (&["health", "--url", "http://127.0.0.1:1"], &[], 69, "127.0.0.1:1"),
+        (
+            &["health", "--set", "metrics.listen=127.0.0.1:0", "--set", "http.listen=127.0.0.1:0"],
+            &[],
+            69,
+            "--url",
+        ),
+    ]);
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let help = told(&erlmcp(&["--help"], &[]));
+    let commands = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names: Vec<_> = commands.lines().filter_map(|l| l.split_whitespace().next()).collect();
+    assert!(names.len() > 10, "{help}");
+    for name in names.into_iter().filter(|name| *name != "help") {
+        let output = erlmcp(&[name, "--help"], &[]);
+        let text = told(&output);
+        assert_eq!(output.status.code(), Some(0), "{name}");
+        assert!(text.contains("Usage:") && !text.starts_with("Usage:"), "{text}");
+        assert!(name == "start" || text.contains("--json"), "{text}");
     }
 }
 
@@ -45,7 +122,7 @@ fn a_taken_port_is_a_failure_with_its_cause() {
     let address = taken.local_addr().unwrap().to_string();
     let listen = format!("http.listen={address}");
     let output = erlmcp(&["start", "--set", &listen, "--set", "metrics.listen=127.0.0.1:0"], &[]);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = told(&output);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains(&address) && told.contains("in use"), "{told}");
 }
@@ -54,20 +131,59 @@ fn a_taken_port_is_a_failure_with_its_cause() {
 struct Process {
     child: Child,
     url: String,
+    scratch: Scratch,
 }
 
 impl Process {
     fn start() -> (Self, BufReader<ChildStderr>) {
-        let set = ["--set", "http.listen=127.0.0.1:0", "--set", "metrics.listen=127.0.0.1:0"];
-        let mut command = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
-        command.arg("start").args(set).env_remove("ERLMCP_CONFIG").stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        Self::start_with(&[])
+    }
+
+    fn start_with(settings: &[&str]) -> (Self, BufReader<ChildStderr>) {
+        let scratch = Scratch::new();
+        let mut command = command();
+        command.arg("start").args(Self::settings(&scratch));
+        command.args(settings.iter().flat_map(|setting| ["--set", setting]));
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         log.read_line(&mut line).unwrap();
-        let address = line.split("http=").nth(1).and_then(|rest| rest.split(' ').next());
+        let address = match serde_json::from_str::<Value>(&line) {
+            Ok(line) => line["http"].as_str().map(str::to_owned),
+            Err(_) => {
+                let rest = line.split("http=").nth(1);
+                rest.and_then(|rest| rest.split(' ').next()).map(str::to_owned)
+            }
+        };
         let url = format!("http://{}/mcp", address.unwrap_or_else(|| panic!("{line}")));
-        (Self { child, url }, log)
+        (Self { child, url, scratch }, log)
+    }
+
+    fn settings(scratch: &Scratch) -> Vec<String> {
+        let socket = format!("control.socket={}", scratch.socket().display());
+        let listen =
+            ["http.listen=127.0.0.1:0".to_owned(), "metrics.listen=127.0.0.1:0".to_owned()];
+        [socket].into_iter().chain(listen).flat_map(|key| ["--set".to_owned(), key]).collect()
+    }
+
+    /// A command for this node.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = command();
+        command.args(arguments).arg("--socket").arg(self.scratch.socket());
+        command
+    }
+
+    /// What a command for this node prints; it has to end with this code.
+    fn run(&self, arguments: &[&str], code: i32) -> String {
+        let output = self.command(arguments).output().unwrap();
+        let told = told(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
+        told
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.run(arguments, 0);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"))
     }
 
     async fn answers(&self, calls: usize) {
@@ -81,17 +197,34 @@ impl Process {
         }
     }
 
-    fn stop(&mut self) -> ExitStatus {
+    /// A call of `demo__slow` under way.
+    async fn slow_call(&self, seconds: f64) -> Child {
+        let arguments = format!(r#"{{"seconds":{seconds}}}"#);
+        let mut call = self.command(&["call", "demo__slow", "--args", &arguments]);
+        let call = call.spawn().unwrap();
+        until(|| self.json(&["status", "--json"])["requests_in_flight"] == 1).await;
+        call
+    }
+
+    fn signal(&self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        let deadline = std::time::Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(std::time::Instant::now() < deadline, "SIGTERM is ignored");
-            std::thread::yield_now();
+    }
+
+    fn stop(&mut self) -> ExitStatus {
+        self.signal();
+        ended(&mut self.child)
+    }
+}
+
+fn ended(child: &mut Child) -> ExitStatus {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
         }
+        assert!(std::time::Instant::now() < deadline, "it goes on");
+        std::thread::yield_now();
     }
 }
 
@@ -99,6 +232,130 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn commands_show_the_running_node() {
+    let (mut node, _log) = Process::start();
+    let hostile = initialize("2025-11-25").replace(r#""name":"it""#, r#""name":"\u001b[2Jit""#);
+    let answer = send(&client(), Method::POST, &node.url, &[], &hostile).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(node.run(&["ping"], 0), "pong\n");
+    assert_eq!(node.json(&["ping", "--json"]), json!({ "ping": "pong" }));
+    let status = node.run(&["status"], 0);
+    assert!(status.contains("\nsessions            1 legacy over http\n"), "{status}");
+    assert_eq!(node.json(&["status", "--json"])["pid"], node.child.id());
+    let tree = node.run(&["tree"], 0);
+    assert!(tree.contains("\n   └─ control  running\n"), "{tree}");
+    assert_eq!(node.json(&["tree", "--json"])["name"], "erlmcp");
+    let sessions = node.run(&["sessions"], 0);
+    let lines: Vec<_> = sessions.lines().collect();
+    assert!(lines[0].starts_with("ID        CLIENT"), "{sessions}");
+    assert!(lines[1].contains("\u{fffd}[2Jit 1") && !sessions.contains('\u{1b}'), "{sessions}");
+    assert_eq!(node.json(&["sessions", "--json"])["total"], 1);
+    assert!(node.run(&["sessions", "--limit", "0"], 0).contains("and 1 more"));
+    assert_eq!(node.run(&["call", "demo__add", "--args", r#"{"a":2,"b":3}"#], 0), "5\n");
+    let sum = node.json(&["call", "demo__add", "--args", r#"{"a":2,"b":3}"#, "--json"]);
+    assert_eq!(sum["structuredContent"]["sum"], 5.0);
+    assert!(node.run(&["call", "demo__add"], 1).contains("Invalid arguments"));
+    assert!(node.run(&["call", "nothing"], 1).contains("Unknown tool: nothing"));
+    let slow = ["call", "demo__slow", "--args", r#"{"seconds":60}"#, "--timeout", "1"];
+    assert!(node.run(&slow, 1).contains("longer than 1000 ms"));
+    assert_eq!(node.stop().code(), Some(0));
+    assert!(!node.scratch.socket().exists(), "the socket is removed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_asked_over_http() {
+    let node = TestNode::start().await;
+    let set = |key: &str, address: std::net::SocketAddr| format!("{key}={address}");
+    let http = set("http.listen", node.node.http_address());
+    let metrics = set("metrics.listen", node.node.metrics_address());
+    let nobody = "metrics.listen=127.0.0.1:1";
+    check(&[
+        (&["health", "--url", &node.probes], &[], 0, "status              ok\n"),
+        (&["health", "--json", "--url", &node.url], &[], 0, r#""status":"ok""#),
+        (&["health", "--set", &metrics], &[], 0, "ok"),
+        (&["health", "--set", nobody, "--set", &http], &[], 0, "ok"),
+        (&["health", "--url", &format!("{}/livez", node.probes)], &[], 1, "no health report"),
+    ]);
+    let probes = node.probes.clone();
+    let session = node.session().await;
+    let held = tokio::spawn(async move { session.call(1, "test__hold", json!({})).await });
+    node.held.started().await;
+    let operators = async {
+        while node.probe("/readyz").await.status == StatusCode::OK {
+            tokio::task::yield_now().await;
+        }
+        check(&[(&["health", "--url", &probes], &[], 1, "draining")]);
+        node.held.release.add_permits(1);
+    };
+    tokio::join!(node.stop(), operators);
+    assert_eq!(within(held).await.unwrap().code(), 0);
+}
+
+#[tokio::test]
+async fn drain_waits_for_calls_in_flight_and_for_the_end() {
+    let (mut node, _log) = Process::start();
+    let mut call = node.slow_call(1.0).await;
+    assert_eq!(node.run(&["drain"], 0), "stopped\n");
+    assert_eq!(ended(&mut node.child).code(), Some(0));
+    assert_eq!(ended(&mut call).code(), Some(0));
+    let mut text = String::new();
+    call.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "waited 1 s\n");
+    assert!(node.run(&["status"], 69).contains("erlmcp start"));
+}
+
+#[tokio::test]
+async fn stop_cuts_calls_short_also_those_of_a_drain() {
+    let settings = ["requests.timeout_ms=600000", "shutdown.delay_ms=600000"];
+    let (mut node, _log) = Process::start_with(&settings);
+    let mut call = node.slow_call(600.0).await;
+    let mut drain = node.command(&["drain", "--json"]).spawn().unwrap();
+    until(|| node.json(&["status", "--json"])["status"] == "draining").await;
+    assert_eq!(node.json(&["stop", "--json"]), json!({ "status": "stopped" }));
+    assert_eq!(ended(&mut node.child).code(), Some(0));
+    assert_eq!(ended(&mut drain).code(), Some(0));
+    assert_eq!(ended(&mut call).code(), Some(1));
+    let mut text = String::new();
+    call.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(text.contains("The node is stopping"), "{text}");
+}
+
+#[tokio::test]
+async fn a_second_node_finds_the_socket_taken_until_the_first_is_dead() {
+    let (mut node, _log) = Process::start();
+    let mut second = command();
+    second.arg("start").args(Process::settings(&node.scratch));
+    let output = second.output().unwrap();
+    let told = told(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("another node listens on"), "{told}");
+    assert_eq!(node.run(&["ping"], 0), "pong\n");
+    node.child.kill().unwrap();
+    node.child.wait().unwrap();
+    assert!(node.scratch.socket().exists(), "kill -9 leaves the file");
+    node.child = second.spawn().unwrap();
+    let socket: PathBuf = node.scratch.socket();
+    let alive = |socket: &Path| std::os::unix::net::UnixStream::connect(socket).is_ok();
+    until(|| alive(&socket)).await;
+    assert_eq!(node.run(&["stop"], 0), "stopped\n");
+    assert_eq!(ended(&mut node.child).code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_log_of_json_is_json_from_its_first_line_to_its_last() {
+    let (mut node, mut log) = Process::start_with(&["log.format=json"]);
+    node.answers(3).await;
+    assert_eq!(node.run(&["stop"], 0), "stopped\n");
+    assert_eq!(ended(&mut node.child).code(), Some(0));
+    let mut text = String::new();
+    log.read_to_string(&mut text).unwrap();
+    assert!(text.lines().count() > 4, "{text}");
+    for line in text.lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object()), "{line}");
     }
 }
 

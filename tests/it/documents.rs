@@ -44,6 +44,21 @@ fn the_metrics_are_those_of_the_table() {
     assert_eq!(told, registered);
 }
 
+#[test]
+fn the_commands_are_those_of_the_table() {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_erlmcp")).arg("--help").output();
+    let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    let commands = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+    // A command's own line is indented by two; its description may go on below, further in.
+    let names = commands.lines().filter_map(|line| line.strip_prefix("  "));
+    let names = names.filter(|line| !line.starts_with(' ')).filter_map(|l| l.split(' ').next());
+    let there: BTreeSet<&str> = names.filter(|name| *name != "help").collect();
+    let readme = document("README.md");
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `erlmcp "));
+    let told: BTreeSet<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    assert_eq!(told, there);
+}
+
 /// The README's shell commands that call a node, run against this one.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_readme_s_calls_answer() {

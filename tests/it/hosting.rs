@@ -18,7 +18,7 @@ mod example;
 #[tokio::test(flavor = "multi_thread")]
 async fn both_eras_share_a_hosted_handler() {
     let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
-    let listeners = Listeners { http: bind(), metrics: bind() };
+    let listeners = Listeners { http: bind(), metrics: bind(), control: None };
     let hosted = vec![host("counter", example::Counter::default())];
     let node = Node::start_with(Config::default(), listeners, hosted).await.unwrap();
     let url = format!("http://{}/mcp", node.http_address());
