@@ -150,11 +150,13 @@ fn each_layer_is_told_its_own_problems() {
 #[test]
 fn a_file_that_is_missing_or_broken_is_a_problem_beside_the_others() {
     let broken = Scratch::new("[node]\ncookie = \"hunter2\n");
+    let open = Scratch::new("[node]\ncookie = \"\"\"\nhunter2 \\x\n");
     let directory = std::env::temp_dir();
     let table = [
         ("/nonexistent/erlmcp.toml", "No such file"),
         (directory.to_str().unwrap(), "directory"),
         (broken.path(), "line 2"),
+        (open.path(), "line 3"),
     ];
     for (file, expected) in table {
         let flags = vec![("http.lisen".to_owned(), "x".to_owned())];

@@ -52,13 +52,16 @@ pub(super) fn file(path: &Path) -> Result<Table, Problem> {
     let file = File::from(path).format(FileFormat::Toml);
     let table = ConfigBuilder::<DefaultState>::default().add_source(file).build();
     let table = table.and_then(|read| read.collect());
-    table.map_err(|error| problem(without_secrets(&error.to_string())))
+    table.map_err(|error| problem(without_excerpt(&error.to_string())))
 }
 
-/// The parser shows the line that it stumbled over, which may hold a secret.
-fn without_secrets(error: &str) -> String {
-    let shown = |line: &&str| !SECRETS.iter().any(|(_, key)| line.contains(key));
-    error.lines().filter(shown).collect::<Vec<_>>().join("\n    ")
+/// The parser shows the lines that it stumbled over, which may hold a secret: they stand behind
+/// their number and a bar. The file is told already.
+fn without_excerpt(error: &str) -> String {
+    let digits = |c: char| c.is_ascii_digit() || c == ' ';
+    let hidden = |line: &str| line.starts_with('|') || line.starts_with("in ") || line.is_empty();
+    let told = error.lines().filter(|line| !hidden(line.trim_start_matches(digits)));
+    told.collect::<Vec<_>>().join(": ")
 }
 
 /// The environment's layer.

@@ -68,11 +68,12 @@ impl Connections {
         });
     }
 
-    /// Ends every connection after the answer that is under way, and waits a little for these.
+    /// Ends every connection after the answer that is under way; those that take long, without.
     pub async fn close(&self) {
         self.closing.cancel();
         self.tasks.close();
         let _ = timeout(LAST_ANSWERS, self.tasks.wait()).await;
+        self.aborted.cancel();
     }
 
     /// Ends all at once.
