@@ -146,6 +146,7 @@ impl Process {
         command.args(settings.iter().flat_map(|setting| ["--set", setting]));
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut node = Self { child, url: String::new(), scratch };
         let mut line = String::new();
         log.read_line(&mut line).unwrap();
         let address = match serde_json::from_str::<Value>(&line) {
@@ -155,8 +156,8 @@ impl Process {
                 rest.and_then(|rest| rest.split(' ').next()).map(str::to_owned)
             }
         };
-        let url = format!("http://{}/mcp", address.unwrap_or_else(|| panic!("{line}")));
-        (Self { child, url, scratch }, log)
+        node.url = format!("http://{}/mcp", address.unwrap_or_else(|| panic!("{line}")));
+        (node, log)
     }
 
     fn settings(scratch: &Scratch) -> Vec<String> {
