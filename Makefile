@@ -24,8 +24,9 @@ test: test-needs ## install what the tests need, then run them all
 
 check: fmt clippy doctest doc deny unused ## format, lints, documentation, licences, dependencies
 
-bench: ## run the benchmarks
-	$(CARGO) bench --workspace --locked $(ARGS)
+bench: ## measure the node under load (ARGS="--quick" and the like), then its supervisors
+	scripts/bench-node.sh $(ARGS)
+	$(CARGO) bench --locked --package supervisors
 
 chaos: ## CHAOS_STORMS storms of faults on supervision trees, from a new seed
 	ERLMCP_CHAOS_SEEDS=$(CHAOS_STORMS) ERLMCP_CHAOS_FIRST_SEED=$(SEED) \
