@@ -8,9 +8,11 @@ ARGS ?=
 CHAOS_STORMS ?= 20000
 OTP_SCRIPTS ?= 10000
 SEED ?= $(shell date +%s)
+# How long `make fuzz` feeds all fuzz targets together, in seconds.
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos otp fmt clippy doctest doc deny unused \
+.PHONY: help run test check bench chaos otp fuzz fmt clippy doctest doc deny unused \
 	test-needs check-needs
 
 help: ## list the targets
@@ -35,6 +37,9 @@ chaos: ## CHAOS_STORMS storms of faults on supervision trees, from a new seed
 otp: test-needs ## replay OTP_SCRIPTS fresh scripts here and on Erlang's own supervisor
 	OTP_SCRIPTS=$(OTP_SCRIPTS) \
 		$(CARGO) test --locked --package supervisors --test it -- otp::fresh --nocapture
+
+fuzz: ## FUZZ_SECONDS of mutated bytes for the decoder and for a node's HTTP port
+	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 test-needs:
 	@scripts/setup-tests.sh

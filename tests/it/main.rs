@@ -24,6 +24,7 @@ mod limits;
 mod modern;
 mod pipes;
 mod raw;
+mod seeds;
 mod sessions;
 mod streams;
 mod talker;
