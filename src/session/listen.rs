@@ -103,6 +103,11 @@ impl Listen {
         }
     }
 
+    /// Whether everything may be different now.
+    fn may_differ(&self, change: &Change) -> bool {
+        change.what == Event::Anything && change.is_seen_by(&self.scope)
+    }
+
     fn wants(&self, kind: Kind) -> bool {
         match kind {
             Kind::Tools => self.filter.tools_list_changed,
@@ -152,9 +157,7 @@ impl Listening {
             let listen = &self.listen;
             let told = tokio::select! {
                 change = self.changes.recv() => match change {
-                    Ok(change) if change.what == Event::Anything && change.is_seen_by(&listen.scope) => {
-                        Err(RecvError::Lagged(1))
-                    }
+                    Ok(change) if listen.may_differ(&change) => Err(RecvError::Lagged(1)),
                     change => change.map(|change| listen.wanted(&change)),
                 },
                 change = self.of_tasks.recv() => change.map(|change| listen.wanted_task(&change)),

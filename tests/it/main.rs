@@ -17,6 +17,7 @@ mod control;
 mod documents;
 mod drain;
 mod eras;
+mod events;
 mod faults;
 mod harness;
 mod hosting;

@@ -3,9 +3,8 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Answer, Event, Events, TestNode, client, modern, modern_headers, send, until, within,
-};
+use crate::events::{Event, Events};
+use crate::harness::{Answer, TestNode, client, modern, modern_headers, send, until, within};
 
 fn url(node: &TestNode) -> String {
     format!("{}/mcp", node.url)
@@ -240,7 +239,8 @@ async fn reads_prompts_and_completions() {
     let complete = json!({ "ref": reference, "argument": { "name": "who", "value": "A" } });
     let complete = ask("completion/complete", "", complete).await.json();
     assert_eq!(complete["result"]["completion"]["values"], json!(["A"]));
-    let unknown = json!({ "ref": { "type": "ref/prompt", "name": "x" }, "argument": { "name": "a", "value": "" } });
+    let reference = json!({ "type": "ref/prompt", "name": "x" });
+    let unknown = json!({ "ref": reference, "argument": { "name": "a", "value": "" } });
     assert_eq!(ask("completion/complete", "", unknown).await.code(), -32602);
     for (method, member) in [
         ("prompts/list", "prompts"),

@@ -7,10 +7,15 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use crate::events::Events;
 use crate::harness::{
-    Events, TestNode, client, initialize, initialize_with, modern, request, send, tool_call, until,
-    within,
+    TestNode, client, initialize, initialize_with, modern, request, send, tool_call, until, within,
 };
+
+fn cancelled(id: impl Into<Value>) -> String {
+    let params = json!({ "requestId": id.into() });
+    json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }).to_string()
+}
 
 /// `erlmcp stdio`, as a client starts it.
 struct Process {
@@ -77,8 +82,8 @@ async fn a_session_on_standard_input() {
     assert_eq!(node.read().await["id"], "b");
     // A cancelled request is not answered; the one behind it is.
     node.write(&tool_call("c", "demo__slow", json!({ "seconds": 60 }))).await;
-    let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": "c" } });
-    node.write(&cancel.to_string()).await;
+    let cancel = cancelled("c");
+    node.write(&cancel).await;
     node.write(&request("d", "ping", json!({}))).await;
     assert_eq!(node.read().await, json!({ "jsonrpc": "2.0", "id": "d", "result": {} }));
     // What was asked before the end is answered.
@@ -96,7 +101,8 @@ async fn modern_requests_on_standard_input() {
     node.write(&modern("l", "subscriptions/listen", json!({ "notifications": tools }))).await;
     let acknowledged = node.read().await;
     assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged");
-    let params = json!({ "name": "demo__slow", "arguments": { "seconds": 0.1 }, "_meta": { "progressToken": "p" } });
+    let mut params = json!({ "name": "demo__slow", "arguments": { "seconds": 0.1 } });
+    params["_meta"] = json!({ "progressToken": "p" });
     node.write(&modern(1, "tools/call", params)).await;
     let mut last = node.read().await;
     let mut progress = 0;
@@ -109,8 +115,8 @@ async fn modern_requests_on_standard_input() {
     node.write(&modern(2, "tools/call", slow.clone())).await;
     node.write(&modern(2, "tools/call", slow)).await;
     assert_eq!(node.read().await["error"]["code"], -32600, "the id is in use");
-    let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 2 } });
-    node.write(&cancel.to_string()).await;
+    let cancel = cancelled(2);
+    node.write(&cancel).await;
     node.write(&request(3, "tools/list", json!({}))).await;
     assert_eq!(node.read().await["error"]["code"], -32600, "legacy needs a session");
     let (code, rest) = node.close().await;

@@ -3,7 +3,8 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Events, Session, TestNode, client, request, send, tool_call, until, within};
+use crate::events::Events;
+use crate::harness::{Session, TestNode, client, request, send, tool_call, until, within};
 
 /// A session that can be asked by forms.
 async fn asked_session(node: &TestNode, revision: &str) -> Session {
@@ -33,7 +34,7 @@ async fn progress_and_messages_come_before_the_answer() {
             assert_eq!(event.retry.is_empty(), !event.data.is_empty());
             all.push(event);
         }
-        let mut shorts: Vec<_> = all.iter().map(crate::harness::Event::short).collect();
+        let mut shorts: Vec<_> = all.iter().map(crate::events::Event::short).collect();
         if primed {
             assert_eq!(shorts.remove(0), "priming");
         }

@@ -14,7 +14,6 @@ use erlmcp::protocol::{
     Body, Call, Code, Era, Incoming, Limits, Method, Operation, Request, RequestId, Response,
     ResultObject, Revision, RpcError, decode_body,
 };
-use erlmcp::provider::demo;
 use erlmcp::router::{Route, list, route};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -195,7 +194,7 @@ static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
     };
     let templates = ["test://{id}/data", "file:///{+path}", "a://{x}-{y}{?q,n*}", "b:/{.x}{/y}"];
     let offer = Offer {
-        tools: demo::server().definitions(),
+        tools: ["add", "echo", "slow"].map(|name| define("name", name)).to_vec(),
         prompts: vec![define("name", "greet")],
         resources: vec![define("uri", "test://static")],
         templates: templates.map(|template| define("uriTemplate", template)).to_vec(),

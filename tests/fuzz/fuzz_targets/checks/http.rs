@@ -55,7 +55,7 @@ impl Fed {
         config.http.max_connections = CONNECTIONS;
         config.requests.timeout_ms = 1_000;
         let bind = || TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-        let listeners = Listeners { http: bind(), metrics: bind() };
+        let listeners = Listeners { http: bind(), metrics: bind(), control: None };
         let node = runtime.block_on(Node::start(config, listeners)).expect("the node starts");
         let good = Kept::new(node.http_address());
         let probes = Kept::new(node.metrics_address());

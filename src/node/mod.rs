@@ -1,12 +1,13 @@
 //! A node: what `main` and the tests share.
 
+mod doors;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use supervisors::{ExitReason, Root, StartError, SupervisorRef};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,68 +35,14 @@ use crate::transport::pipe::Link;
 use crate::transport::stdio::Stdio;
 use crate::tree::{self, Slots, tree};
 
+pub use doors::{Doors, Ends, Listeners};
+
 /// How long the tree may take to stop, child by child, before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// How long connections may take to carry the last answers away.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// Connections of probes and scrapers at once.
 const OPERATOR_CONNECTIONS: usize = 64;
-
-/// Bound sockets. A node takes them over, so that a test can bind any free port.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For MCP.
-    pub http: TcpListener,
-    /// For operators.
-    pub metrics: TcpListener,
-    /// For the node's own user, where there is to be one.
-    pub control: Option<control::Socket>,
-}
-
-impl Listeners {
-    /// Binds what the configuration says.
-    ///
-    /// # Errors
-    /// Where an address or the control socket can't be bound.
-    pub fn bind(config: &Config) -> Result<Self, NodeError> {
-        let (http, metrics) = (bind(config.http.listen)?, bind(config.metrics.listen)?);
-        let place = config.control.place(&config.node.name);
-        let control = place.as_ref().map(control::Socket::bind).transpose()?;
-        Ok(Self { http, metrics, control })
-    }
-}
-
-fn bind(address: SocketAddr) -> Result<TcpListener, NodeError> {
-    TcpListener::bind(address).map_err(|source| NodeError::Bind { address, source })
-}
-
-/// The ways in that a node has. Each may be missing: a node on standard input has no sockets.
-#[derive(Default)]
-pub struct Doors {
-    /// For MCP over HTTP.
-    pub http: Option<TcpListener>,
-    /// For operators.
-    pub metrics: Option<TcpListener>,
-    /// For the node's own user.
-    pub control: Option<control::Socket>,
-    /// For one client on standard input and output.
-    pub stdio: Option<Ends>,
-}
-
-/// Both ends of standard input and output, or of what stands for them in a test.
-pub struct Ends {
-    /// What the client writes.
-    pub reader: Box<dyn AsyncRead + Send + Unpin>,
-    /// What the client reads.
-    pub writer: Box<dyn AsyncWrite + Send + Unpin>,
-}
-
-impl From<Listeners> for Doors {
-    fn from(listeners: Listeners) -> Self {
-        let Listeners { http, metrics, control } = listeners;
-        Self { http: Some(http), metrics: Some(metrics), control, stdio: None }
-    }
-}
 
 /// Why there is no node.
 #[derive(Debug, thiserror::Error)]
