@@ -20,6 +20,7 @@ mod eras;
 mod events;
 mod faults;
 mod harness;
+mod hostile;
 mod hosting;
 mod limits;
 mod modern;

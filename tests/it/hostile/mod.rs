@@ -1,0 +1,6 @@
+//! Peers that do what they must not: each gets a clear error or a close, within a bound, and
+//! nobody else notices.
+
+mod bodies;
+mod bystander;
+mod wire;
