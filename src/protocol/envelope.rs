@@ -115,8 +115,13 @@ fn present<'de, D: Deserializer<'de>>(raw: D) -> Result<Option<&'de RawValue>, D
 /// Decodes a body: one message, or a batch of them.
 ///
 /// # Errors
-/// Those of [`decode`]; -32600 for a batch that is empty or too large.
+/// Those of [`decode`]; -32700 for what is no UTF-8, -32600 for a batch that is empty or too large.
 pub fn decode_body(body: &[u8], limits: Limits) -> Result<Body, DecodeError> {
+    // serde_json does not look at the bytes of members that nobody reads.
+    if std::str::from_utf8(body).is_err() {
+        let error = RpcError::new(Code::ParseError, "Parse error: the text is not UTF-8");
+        return Err(DecodeError { id: None, error });
+    }
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
         return decode(body, limits).map(Body::One);
     }

@@ -3,4 +3,5 @@
 
 mod bodies;
 mod bystander;
+mod text;
 mod wire;
