@@ -74,7 +74,12 @@ impl Responder {
     }
 
     fn admit(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
-        let text = |name| request.headers().get(name).map(|v| v.to_str().unwrap_or("?"));
+        let text = |name| {
+            let mut values = request.headers().get_all(name).iter();
+            let first = values.next()?.to_str().unwrap_or("?");
+            // Of two, whoever stands between may have read the other one: so it is no name at all.
+            Some(if values.next().is_some() { "?" } else { first })
+        };
         // HTTP/2 tells the host in the request's target.
         let host = request.uri().authority().map(|authority| authority.as_str());
         self.guard.check(host.or_else(|| text(HOST)), text(ORIGIN))

@@ -3,5 +3,6 @@
 
 mod bodies;
 mod bystander;
+mod heads;
 mod text;
 mod wire;
