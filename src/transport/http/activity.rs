@@ -30,7 +30,12 @@ struct Inner {
     /// Bodies with more to give than the peer has taken, and when it took the last piece.
     untaken: Mutex<BTreeMap<u64, u64>>,
     bodies: AtomicU64,
+    /// Since when the peer takes nothing of what is written to it; [`FLOWING`] while it does.
+    blocked_ms: AtomicU64,
 }
+
+/// The peer takes what is written to it.
+const FLOWING: u64 = u64::MAX;
 
 /// Why a connection is of no use any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +56,7 @@ impl Default for Activity {
             first: Notify::new(),
             untaken: Mutex::default(),
             bodies: AtomicU64::new(0),
+            blocked_ms: AtomicU64::new(FLOWING),
         }))
     }
 }
@@ -81,25 +87,52 @@ impl Activity {
         }
     }
 
-    /// Waits until nothing was worked on or taken for `limit`, or the peer did not take of one
-    /// answer for as long.
-    pub async fn useless(&self, limit: Duration) -> Useless {
+    /// Waits until nothing was worked on or taken for `idle`, from now on, or the peer did not take
+    /// what it is owed for `stall`.
+    pub async fn useless(&self, idle: Duration, stall: Duration) -> Useless {
+        let from = Instant::now();
         loop {
             let now = Instant::now();
-            let oldest = self.untaken().values().min().copied();
-            let stalled = oldest.map(|at| self.0.born + Duration::from_millis(at) + limit);
-            if stalled.is_some_and(|at| at <= now) {
+            let stalls = self.waiting_since().map(|since| since + stall);
+            if stalls.is_some_and(|at| at <= now) {
                 return Useless::Stalled;
             }
-            let last = Duration::from_millis(self.0.last_ms.load(Ordering::Relaxed));
-            let idle = self.0.born + last + limit;
-            let running = self.0.running.load(Ordering::SeqCst) > 0;
-            if !running && idle <= now {
+            let idles = self.idle_since().max(from) + idle;
+            let is_busy = stalls.is_some() || self.0.running.load(Ordering::SeqCst) > 0;
+            if !is_busy && idles <= now {
                 return Useless::Idle;
             }
-            let next = if running { now + limit } else { idle };
-            tokio::time::sleep_until(stalled.map_or(next, |at| at.min(next))).await;
+            let next = if is_busy { now + idle } else { idles };
+            tokio::time::sleep_until(stalls.map_or(next, |at| at.min(next))).await;
         }
+    }
+
+    /// Since when nothing was begun, ended or taken.
+    fn idle_since(&self) -> Instant {
+        self.0.born + Duration::from_millis(self.0.last_ms.load(Ordering::Relaxed))
+    }
+
+    /// Since when something waits for the peer to take it.
+    fn waiting_since(&self) -> Option<Instant> {
+        let body = self.untaken().values().min().copied();
+        let blocked = self.0.blocked_ms.load(Ordering::Relaxed);
+        let first = body.into_iter().chain((blocked != FLOWING).then_some(blocked)).min()?;
+        Some(self.0.born + Duration::from_millis(first))
+    }
+
+    /// The peer has no room for what is written to it.
+    pub fn blocked(&self) {
+        let now = self.now_ms();
+        let flowing = FLOWING;
+        let since = &self.0.blocked_ms;
+        // What began to wait earlier waits since then.
+        let _ = since.compare_exchange(flowing, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The peer took something.
+    pub fn took(&self) {
+        self.0.blocked_ms.store(FLOWING, Ordering::Relaxed);
+        self.touch();
     }
 
     fn answering(&self) -> Answering {
@@ -109,9 +142,13 @@ impl Activity {
     }
 
     fn touch(&self) -> u64 {
-        let now = u64::try_from(self.0.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = self.now_ms();
         self.0.last_ms.fetch_max(now, Ordering::Relaxed);
         now
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.0.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn untaken(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
@@ -216,15 +253,15 @@ mod tests {
         let mut body = Sent::new(body, activity.clone(), None);
         assert!(body.frame().now_or_never().is_none());
         tokio::time::sleep(LIMIT * 3).await;
-        assert!(activity.useless(LIMIT).now_or_never().is_none());
+        assert!(activity.useless(LIMIT, LIMIT).now_or_never().is_none());
         sender.send_data(Bytes::from_static(b"x")).await.unwrap();
         assert!(body.frame().await.is_some());
         // Taken, and then never asked for more: the peer doesn't read.
         let start = Instant::now();
-        assert_eq!(activity.useless(LIMIT).await, Useless::Stalled);
+        assert_eq!(activity.useless(LIMIT, LIMIT).await, Useless::Stalled);
         assert_eq!(start.elapsed(), LIMIT);
         drop(body);
-        assert_eq!(activity.useless(LIMIT).await, Useless::Idle);
+        assert_eq!(activity.useless(LIMIT, LIMIT).await, Useless::Idle);
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::activity::{Activity, Sent, Useless};
+use super::peer::Peer;
 use super::responder::Responder;
 use crate::admission::InFlight;
 
@@ -23,6 +24,9 @@ use crate::admission::InFlight;
 const FIRST_WORD: Duration = Duration::from_millis(500);
 /// Requests that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 128;
+/// Largest head of an HTTP/1 request, and what waits to be written to its client, in bytes. HTTP/2
+/// has bounds of its own that are smaller.
+const BUFFER: usize = 64 * 1024;
 
 /// The owner of connections; clones share it.
 #[derive(Clone)]
@@ -96,7 +100,9 @@ impl Connections {
         // A response is one write; waiting for more to send only delays it.
         let _ = stream.set_nodelay(true);
         let mut builder = Builder::new(Owned(self.clone()));
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.header_timeout);
+        let mut http1 = builder.http1();
+        http1.timer(TokioTimer::new()).header_read_timeout(self.header_timeout);
+        http1.max_buf_size(BUFFER);
         builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
         let activity = Activity::default();
         let respond = service_fn(|request: Request<Incoming>| {
@@ -112,13 +118,15 @@ impl Connections {
                 sent
             }
         });
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), respond));
+        let peer = TokioIo::new(Peer::new(stream, activity.clone()));
+        let mut connection = pin!(builder.serve_connection(peer, respond));
         let mut closing = pin!(async {
             self.closing.cancelled().await;
             // What was accepted a moment ago may have sent its request already.
             let _ = tokio::time::timeout(FIRST_WORD, activity.asked()).await;
         });
-        let mut useless = pin!(activity.useless(self.header_timeout));
+        let (idle, stall) = (self.header_timeout, self.header_timeout);
+        let mut useless = pin!(activity.useless(idle, stall));
         let mut open = true;
         loop {
             tokio::select! {
@@ -132,6 +140,8 @@ impl Connections {
                 () = closing.as_mut(), if open => {
                     open = false;
                     connection.as_mut().graceful_shutdown();
+                    // Half a request's head is none, and nobody knows how long the rest takes.
+                    useless.set(activity.useless(FIRST_WORD, stall));
                 }
                 why = useless.as_mut() => {
                     if why == Useless::Stalled {

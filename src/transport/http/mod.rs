@@ -11,6 +11,7 @@ pub mod legacy;
 pub mod listener;
 pub mod mcp;
 pub mod modern;
+pub mod peer;
 pub mod probes;
 pub mod responder;
 pub mod routes;

@@ -4,5 +4,6 @@
 mod bodies;
 mod bystander;
 mod heads;
+mod readers;
 mod text;
 mod wire;
