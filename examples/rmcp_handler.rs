@@ -4,7 +4,6 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use erlmcp::config::Config;
-use erlmcp::node::{Listeners, Node};
 use erlmcp::provider::rmcp::host;
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::model::{ServerCapabilities, ServerConfig};
@@ -44,11 +43,6 @@ impl ServerHandler for Counter {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let config = Config::default();
-    let listeners = Listeners::bind(&config)?;
     let hosted = vec![host("counter", Counter::default())];
-    let node = Node::start_with(config, listeners, hosted).await?;
-    tokio::signal::ctrl_c().await?;
-    node.stop(std::time::Duration::from_secs(10)).await;
-    Ok(())
+    Ok(erlmcp::serve::serve(Config::default(), hosted).await?)
 }

@@ -59,6 +59,13 @@ fn the_commands_are_those_of_the_table() {
     assert_eq!(told, there);
 }
 
+#[test]
+fn the_readme_s_server_is_the_example() {
+    let example = document("examples/hello.rs");
+    let code = example.split_once("\n\n").unwrap().1;
+    assert!(blocks(&document("README.md"), "rust").iter().any(|block| block == code));
+}
+
 /// The README's shell commands that call a node, run against this one.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_readme_s_calls_answer() {
