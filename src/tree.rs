@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ractor::ActorRef;
-use supervisors::{ChildSpec, Observer, Restart, Slot, Strategy, Supervisor};
+use supervisors::{ChildSpec, Observer, Restart, Slot, Strategy, Supervisor, SupervisorRef};
 
 use crate::registry::{self, Published, Registry};
 use crate::session::{self, SessionSupervisor, Sessions};
@@ -28,6 +28,8 @@ pub struct Slots {
     pub tasks: Slot<TaskSupervisor>,
     /// The supervisor of all session actors.
     pub sessions: Slot<SessionSupervisor>,
+    /// The supervisor of the transports.
+    pub transports: Slot<SupervisorRef>,
     /// The public listener.
     pub http: Slot<ActorRef<listener::Msg>>,
     /// The operators' listener.
@@ -96,7 +98,7 @@ pub fn tree(parts: Parts) -> Supervisor {
             session::bulletin::run(told.clone(), published.clone(), first)
         }))
         .child(ChildSpec::task("expiry", move || session::expiry::run(sessions.clone())))
-        .child(ChildSpec::supervisor("transports", transports))
+        .child(ChildSpec::supervisor("transports", transports).slot(&slots.transports))
 }
 
 impl Transports {

@@ -7,14 +7,19 @@ use std::task::Poll;
 
 use erlmcp::admission::Admission;
 use erlmcp::catalogue::Scope;
+use erlmcp::config::Config;
+use erlmcp::node::{Doors, Ends, Node};
 use erlmcp::protocol::Notification;
 use erlmcp::tree::Slots;
 use ractor::ActorCell;
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::harness::{Answer, Session, TestNode, client, until, within};
+use crate::harness::{
+    Answer, PATIENCE, Session, TestNode, client, initialize, modern, request, until, within,
+};
 
 const CLIENTS: usize = 50;
 /// Calls that each client makes after a kill, so that it would notice.
@@ -237,4 +242,58 @@ async fn a_revival_outlives_whoever_asked_for_it() {
         }
     }
     node.stop().await;
+}
+
+/// Whoever tells sessions what changed is not owed anything: the next one says "look again".
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_while_the_bulletin_is_down_is_told_by_the_next() {
+    let node = TestNode::start().await;
+    let session = node.session().await;
+    let mut stream = session.stream(None).await;
+    let root = node.node.root();
+    within(root.terminate_child("bulletin")).await.unwrap();
+    node.talker.grow();
+    within(root.restart_child("bulletin")).await.unwrap();
+    let told = stream.next().await.unwrap();
+    assert_eq!(told.short(), "notifications/tools/list_changed");
+    for child in ["expiry", "task_expiry"] {
+        within(root.terminate_child(child)).await.unwrap();
+        assert_eq!(session.call(1, "demo__echo", json!({ "text": "x" })).await.code(), 0);
+        within(root.restart_child(child)).await.unwrap();
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_serves_standard_input_may_die() {
+    let (client, server) = tokio::io::duplex(64 * 1024);
+    let (reader, writer) = tokio::io::split(server);
+    let ends = Ends { reader: Box::new(reader), writer: Box::new(writer) };
+    let doors = Doors { stdio: Some(ends), ..Doors::default() };
+    let node = within(Node::start(Config::default(), doors)).await.unwrap();
+    let (output, mut input) = tokio::io::split(client);
+    let mut output = BufReader::new(output).lines();
+    let mut read = async || -> serde_json::Value {
+        let line = within(output.next_line()).await.unwrap().unwrap();
+        serde_json::from_str(&line).unwrap()
+    };
+    let mut write = async |line: String| {
+        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    };
+    write(initialize("2025-11-25")).await;
+    assert_eq!(read().await["id"], 1);
+    let slow = json!({ "name": "demo__slow", "arguments": { "seconds": 0.5 } });
+    write(request("legacy", "tools/call", slow.clone())).await;
+    write(modern("modern", "tools/call", slow)).await;
+    until(|| node.metrics().in_flight.get() == 2).await;
+    let transports = within(node.slots().transports.wait()).await;
+    within(transports.terminate_child("stdio")).await.unwrap();
+    let died = read().await;
+    assert_eq!((&died["id"], &died["error"]["code"]), (&json!("modern"), &json!(-32603)));
+    within(transports.restart_child("stdio")).await.unwrap();
+    write(request("next", "ping", json!({}))).await;
+    let (one, two) = (read().await, read().await);
+    assert_eq!((&one["id"], &one["result"]), (&json!("next"), &json!({})));
+    assert_eq!((&two["id"], &two["error"]), (&json!("legacy"), &json!(null)), "{two}");
+    within(node.stop(PATIENCE)).await;
 }
