@@ -15,13 +15,15 @@ pub struct Lines<R> {
     read: Vec<u8>,
     /// As far as this there is no line break.
     scanned: usize,
+    /// Inside a line that was too long.
+    skips: bool,
     ended: bool,
 }
 
 /// Why there is no next line.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
-    /// A line goes on beyond the limit; where the next one begins is unknown.
+    /// A line goes on beyond the limit. What is asked for next begins behind it.
     #[error("a line has more than {0} bytes")]
     TooLong(usize),
     /// Reading failed.
@@ -32,7 +34,7 @@ pub enum LineError {
 impl<R: AsyncRead + Unpin> Lines<R> {
     /// Lines of at most `limit` bytes.
     pub fn new(reader: R, limit: usize) -> Self {
-        Self { reader, limit, read: Vec::new(), scanned: 0, ended: false }
+        Self { reader, limit, read: Vec::new(), scanned: 0, skips: false, ended: false }
     }
 
     /// The next line that isn't blank, without its end; `None` after the last one, which needs no
@@ -71,26 +73,40 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             let (length, end) = match fresh.iter().position(|byte| *byte == b'\n') {
                 Some(at) => (self.scanned + at, 1),
                 None if self.ended => (self.read.len(), 0),
+                None if self.skips => {
+                    self.forget(self.read.len());
+                    return Ok(None);
+                }
+                None if self.read.len() > self.limit => {
+                    self.skips = true;
+                    self.forget(self.read.len());
+                    return Err(LineError::TooLong(self.limit));
+                }
                 None => {
                     self.scanned = self.read.len();
-                    let too_long = self.read.len() > self.limit;
-                    return if too_long { Err(LineError::TooLong(self.limit)) } else { Ok(None) };
+                    return Ok(None);
                 }
             };
-            if length > self.limit {
+            let skipped = std::mem::take(&mut self.skips);
+            let mut line = self.forget(length + end);
+            line.truncate(line.trim_ascii_end().len());
+            if length > self.limit && !skipped {
                 return Err(LineError::TooLong(self.limit));
             }
-            let rest = self.read.split_off(length + end);
-            let mut line = std::mem::replace(&mut self.read, rest);
-            self.scanned = 0;
-            line.truncate(line.trim_ascii_end().len());
-            if !line.is_empty() {
+            if !line.is_empty() && !skipped {
                 return Ok(Some(line));
             }
             if self.read.is_empty() {
                 return Ok(None);
             }
         }
+    }
+
+    /// Takes so many bytes from the front.
+    fn forget(&mut self, bytes: usize) -> Vec<u8> {
+        let rest = self.read.split_off(bytes);
+        self.scanned = 0;
+        std::mem::replace(&mut self.read, rest)
     }
 
     async fn fill(&mut self) -> io::Result<()> {
@@ -144,6 +160,28 @@ mod tests {
         let mut endless = Lines::new(tokio::io::repeat(b'x'), 4);
         assert!(matches!(endless.next().await, Err(LineError::TooLong(4))));
         assert!(endless.read.len() <= 4 + CHUNK);
+    }
+
+    #[tokio::test]
+    async fn what_comes_behind_a_line_that_is_too_long_is_read() {
+        let (mut writer, reader) = tokio::io::duplex(16);
+        let write = async move {
+            for text in ["12345678", "90\nab", "\n123456\ncd\n", "1234567"] {
+                writer.write_all(text.as_bytes()).await.unwrap();
+            }
+        };
+        let read = async {
+            let (mut lines, mut all) = (Lines::new(reader, 4), Vec::new());
+            loop {
+                match lines.next().await {
+                    Ok(Some(line)) => all.push(String::from_utf8(line).unwrap()),
+                    Ok(None) => return all,
+                    Err(LineError::TooLong(_)) => all.push("!".to_owned()),
+                    Err(LineError::Read(error)) => panic!("{error}"),
+                }
+            }
+        };
+        assert_eq!(tokio::join!(write, read).1, ["!", "ab", "!", "cd", "!"]);
     }
 
     #[tokio::test]

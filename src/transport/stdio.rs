@@ -4,20 +4,19 @@
 //! ends of the pipe, the lines that were read, and the client's session live above it. So its
 //! death costs no more than the modern requests in flight, one error each.
 
-pub mod lines;
-
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Mutex, Notify, mpsc};
-use tokio_util::codec::FramedRead;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::lines::{LineError, Lines};
 use super::pipe::{Link, Pipe, WAITING};
-use lines::{Line, Lines};
+
+/// A line that was read; none for one that was too long.
+type Line = Option<Vec<u8>>;
 
 /// Lines that were read and not yet taken.
 const READ_AHEAD: usize = 16;
@@ -42,8 +41,7 @@ impl Stdio {
         let (line, lines) = mpsc::channel(READ_AHEAD);
         let (out, messages) = mpsc::channel(WAITING);
         let (closed, written) = (CancellationToken::new(), Arc::new(Notify::new()));
-        let read = FramedRead::new(reader, Lines::new(limit));
-        owner.spawn(read_lines(read, line));
+        owner.spawn(read_lines(Lines::new(reader, limit), line));
         owner.spawn(write_lines(messages, writer, Arc::clone(&written), closed.clone()));
         Self { lines: Arc::new(Mutex::new(lines)), out, written, closed, limit }
     }
@@ -76,8 +74,8 @@ pub async fn run(stdio: Stdio, link: Link) {
     let mut pipe = Pipe::new(link);
     while let Some(line) = lines.recv().await {
         match line {
-            Line::Text(text) => pipe.take(&text).await,
-            Line::TooLong => pipe.refuse_long(stdio.limit).await,
+            Some(text) => pipe.take(&text).await,
+            None => pipe.refuse_long(stdio.limit).await,
         }
     }
     stdio.closed.cancel();
@@ -85,12 +83,14 @@ pub async fn run(stdio: Stdio, link: Link) {
     pipe.finished().await;
 }
 
-async fn read_lines<R: AsyncRead + Unpin>(
-    mut read: FramedRead<R, Lines>,
-    line: mpsc::Sender<Line>,
-) {
-    while let Some(Ok(text)) = read.next().await {
-        if line.send(text).await.is_err() {
+async fn read_lines<R: AsyncRead + Unpin>(mut lines: Lines<R>, line: mpsc::Sender<Line>) {
+    loop {
+        let read = match lines.next().await {
+            Ok(Some(text)) => Some(text),
+            Err(LineError::TooLong(_)) => None,
+            Ok(None) | Err(LineError::Read(_)) => return,
+        };
+        if line.send(read).await.is_err() {
             return;
         }
     }
