@@ -9,8 +9,8 @@ usage() {
 Usage: scripts/bench-node.sh [OPTIONS]
 
 Builds the node as it is released, and measures it: calls by 1 to 256 clients of both eras, opening
-and ending sessions, start, idling, memory. Takes about eleven minutes on two cores; nothing else
-should run meanwhile.
+and ending sessions, start, idling, memory. Takes about nine minutes once it is built; nothing else
+should run meanwhile, and it says how much did.
 
   --quick      short rounds and few sessions: shows that everything works
   --seconds N  how long each measurement takes

@@ -114,11 +114,17 @@ impl Samples {
         sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
     }
 
+    fn most(&self) -> f64 {
+        self.0.iter().copied().fold(f64::NAN, f64::max)
+    }
+
+    fn least(&self) -> f64 {
+        self.0.iter().copied().fold(f64::NAN, f64::min)
+    }
+
     /// How far the rounds lie apart: half the way between the farthest, in percent of the median.
     fn spread(&self) -> f64 {
-        let most = self.0.iter().copied().fold(f64::NAN, f64::max);
-        let least = self.0.iter().copied().fold(f64::NAN, f64::min);
-        (most - least) / 2.0 / self.median() * 100.0
+        (self.most() - self.least()) / 2.0 / self.median() * 100.0
     }
 }
 
@@ -178,7 +184,8 @@ impl Report {
         let mut text = format!(
             "Medians of {} rounds of {} s. The server has one core, the load another.\n\
              CPU: processor time of the server per request; load: the same of the load itself.\n\
-             ±: how far the rounds lie apart. x: in proportion to warp under the same load.\n",
+             ±: how far the rounds lie apart. x: in proportion to warp under the same load.\n\
+             most, least: the best round, which tells most where the machine is busy.\n",
             self.rounds, self.seconds
         );
         // Writing into a string can't fail.
@@ -190,7 +197,7 @@ impl Report {
             let _ = writeln!(
                 text,
                 "\nOther processes took {foreign:.0} % of the two cores meanwhile (median): \
-                 times tell little then,\nprocessor times somewhat more."
+                 medians tell little then,\nprocessor times and best rounds somewhat more."
             );
         }
         for note in &self.notes {
@@ -202,8 +209,8 @@ impl Report {
     fn write_calls(&self, text: &mut String) -> std::fmt::Result {
         writeln!(text, "\ntools/call of a tool that gives its text back")?;
         write!(text, "{:<7} {:>7} {:<15} {:>8}", "era", "clients", "server", "req/s")?;
-        write!(text, " {:>4} {:>5} {:>8} {:>8}", "±", "x", "p50", "p99")?;
-        writeln!(text, " {:>7} {:>5} {:>7} {:>6}", "CPU", "x", "load", "errors")?;
+        write!(text, " {:>4} {:>5} {:>8} {:>8} {:>8}", "±", "x", "most", "p50", "p99")?;
+        writeln!(text, " {:>7} {:>5} {:>7} {:>7} {:>6}", "CPU", "x", "least", "load", "errors")?;
         for row in &self.calls {
             let Call { era, clients, server } = row.of;
             let warp = self
@@ -221,8 +228,10 @@ impl Report {
             write!(text, "{:<7} {clients:>7} {:<15} {rate:>8.0}", era.name(), server.name())?;
             write!(text, " {:>3.0}%", row.per_second.spread())?;
             write!(text, " {:>5}", to_warp(rate, |warp| &warp.per_second))?;
+            write!(text, " {:>8.0}", row.per_second.most())?;
             write!(text, " {:>8} {:>8}", time(row.p50_us.median()), time(row.p99_us.median()))?;
             write!(text, " {cpu:>4.1} µs {:>5}", to_warp(cpu, |warp| &warp.cpu_us))?;
+            write!(text, " {:>4.1} µs", row.cpu_us.least())?;
             writeln!(text, " {:>4.1} µs {:>6}", row.load_cpu_us.median(), row.errors)?;
             write_error(text, row.first_error.as_deref())?;
         }
