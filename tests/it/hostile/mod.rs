@@ -4,6 +4,7 @@
 mod bodies;
 mod bystander;
 mod heads;
+mod leaving;
 mod readers;
 mod text;
 mod wire;

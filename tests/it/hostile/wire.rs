@@ -137,9 +137,8 @@ impl Wire {
 
     /// Reads something; `None` at the end. A reset is an end, too.
     async fn more(&mut self) -> Option<()> {
-        let mut piece = [0; 16 * 1024];
-        let length = within(self.stream.read(&mut piece)).await.unwrap_or(0);
-        self.read.extend_from_slice(&piece[..length]);
+        self.read.reserve(16 * 1024);
+        let length = within(self.stream.read_buf(&mut self.read)).await.unwrap_or(0);
         (length > 0).then_some(())
     }
 }
