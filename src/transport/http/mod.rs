@@ -5,6 +5,7 @@ pub mod answer;
 pub mod batch;
 pub mod body;
 pub mod connections;
+pub mod cors;
 pub mod endpoint;
 pub mod guard;
 pub mod legacy;

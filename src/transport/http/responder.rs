@@ -14,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use warp::reply::Response;
 
 use super::answer::{Accepts, Answer};
+use super::cors;
 use super::guard::{Guard, Refusal};
 use super::routes::{Routes, template};
 use crate::protocol::{Code, RpcError};
@@ -62,7 +63,7 @@ impl Responder {
             let started = Instant::now();
             let (method, route) = (label(request.method()), template(request.uri().path()));
             let response = match responder.admit(&request) {
-                Ok(()) => (responder.routes)(request).await,
+                Ok(()) => responder.answer(request).await,
                 Err(refusal) => responder.refuse(refusal),
             };
             let status = response.status().as_u16();
@@ -71,6 +72,19 @@ impl Responder {
             metrics.http_duration.get_or_create(&RouteLabels { method, route }).observe(seconds);
             Ok(response)
         }
+    }
+
+    /// Answers a request of somebody who was let in.
+    async fn answer(&self, request: Request<Incoming>) -> Response {
+        let origin = request.headers().get(ORIGIN).cloned();
+        let mut response = match cors::preflight(&request) {
+            Some(response) => response,
+            None => (self.routes)(request).await,
+        };
+        if let Some(origin) = origin {
+            cors::dress(&mut response, origin);
+        }
+        response
     }
 
     fn admit(&self, request: &Request<Incoming>) -> Result<(), Refusal> {

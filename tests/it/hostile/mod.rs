@@ -5,6 +5,7 @@ mod bodies;
 mod bystander;
 mod heads;
 mod leaving;
+mod pages;
 mod readers;
 mod text;
 mod wire;
