@@ -161,10 +161,15 @@ impl Events {
     /// Adds the last event of a stream.
     pub fn finish(&mut self, stream: StreamId, data: Bytes, now_ms: u64) {
         self.push(stream, data);
-        if let Some(stream) = self.streams.get_mut(&stream) {
+        self.end(stream, now_ms);
+        self.expire(now_ms);
+    }
+
+    /// Ends a stream behind the events that it has.
+    pub fn end(&mut self, stream: StreamId, now_ms: u64) {
+        if let Some(stream) = self.stream(stream) {
             stream.ended_ms.get_or_insert(now_ms);
         }
-        self.expire(now_ms);
     }
 
     /// Sends the reader of a stream away; it comes back behind its last event.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::events::StreamId;
-use super::table::Record;
+use super::table::{InUse, Record};
 use super::work::Outcome;
 use crate::admission::InFlight;
 use crate::protocol::notification::Outgoing;
@@ -54,7 +54,13 @@ struct Inner {
     id: RequestId,
     record: Arc<Record>,
     health: Health,
-    state: Mutex<(State, Option<Observation>)>,
+    state: Mutex<(State, Option<Watched>)>,
+}
+
+/// A request under way, as its session and the log see it.
+struct Watched {
+    seen: Observation,
+    _in_use: InUse,
 }
 
 /// The exchange. Whoever holds it owes the answer.
@@ -74,7 +80,8 @@ impl Exchange {
         place: InFlight,
         seen: Observation,
     ) -> Self {
-        let state = Mutex::new((State::Waiting(way, Some(place)), Some(seen)));
+        let watched = Watched { seen, _in_use: InUse::of(&record) };
+        let state = Mutex::new((State::Waiting(way, Some(place)), Some(watched)));
         Self(Arc::new(Inner { id, record, health, state }))
     }
 
@@ -95,8 +102,8 @@ impl Exchange {
 
     /// Notes which tool is called.
     pub fn calls(&self, tool: Option<Arc<str>>) {
-        if let Some(seen) = &mut self.0.lock().1 {
-            seen.calls(tool);
+        if let Some(watched) = &mut self.0.lock().1 {
+            watched.seen.calls(tool);
         }
     }
 
@@ -152,7 +159,7 @@ impl SideWay {
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, (State, Option<Observation>)> {
+    fn lock(&self) -> MutexGuard<'_, (State, Option<Watched>)> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -202,14 +209,14 @@ impl Inner {
     fn finish_with(&self, outcome: impl FnOnce(&Self) -> Outcome) {
         let mut state = self.lock();
         let was = std::mem::replace(&mut state.0, State::Answered);
-        let seen = state.1.take();
+        let watched = state.1.take();
         drop(state);
         if matches!(was, State::Answered) {
             return;
         }
         let outcome = outcome(self);
-        if let Some(seen) = seen {
-            seen.finish(&outcome);
+        if let Some(watched) = watched {
+            watched.seen.finish(&outcome);
         }
         match was {
             State::Waiting(Way::Http { first, .. }, place) => {

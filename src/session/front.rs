@@ -72,7 +72,11 @@ impl Sessions {
         transport: Transport,
         initialize: &Initialize,
     ) -> Result<Arc<Record>, RpcError> {
-        let Some(record) = self.table.open(scope, transport, initialize) else {
+        let mut record = self.table.open(scope.clone(), transport, initialize);
+        if record.is_none() && self.make_room() {
+            record = self.table.open(scope, transport, initialize);
+        }
+        let Some(record) = record else {
             self.metrics.reject("sessions.max");
             return Err(RpcError::overloaded("sessions.max"));
         };
@@ -134,11 +138,26 @@ impl Sessions {
             let seconds = record.born.elapsed().as_secs_f64();
             self.metrics.session_duration.observe(seconds);
         }
+        record.streams.end_own();
         self.tasks.forget(&record.owner());
         if let Some(actor) = record.actor().borrow().as_ref() {
             // One that is dead, and may come back for a moment, finds that it has ended.
             let _ = actor.cast(Msg::End);
         }
+    }
+
+    /// Ends those that were silent for longest, if for long enough: their clients open another when
+    /// they come back, which a client that is refused can't do. `false` where there are none.
+    fn make_room(&self) -> bool {
+        let silent = self.table.silent_for_longest(self.config.yield_after());
+        if !silent.is_empty() {
+            tracing::warn!(count = silent.len(), "sessions.max is reached; silent sessions end");
+        }
+        for record in &silent {
+            self.metrics.sessions_evicted.inc();
+            self.end(record);
+        }
+        !silent.is_empty()
     }
 
     /// Hands a message to the session's actor, and waits for the next incarnation while it is

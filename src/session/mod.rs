@@ -33,6 +33,8 @@ pub struct Config {
     /// How long a session may be silent. Clients keep an agent's session over lunch and over
     /// night; what ends it early strands them.
     pub idle_timeout_s: u64,
+    /// How long a session must have been silent to make room for a new one, once there are `max`.
+    pub yield_after_s: u64,
     /// How long a request waits for a session that is being restarted.
     pub restart_wait_ms: u64,
     /// Events that one session keeps for a client that lost its stream.
@@ -50,6 +52,9 @@ impl Default for Config {
         Self {
             max: 100_000,
             idle_timeout_s: 86_400,
+            // Nobody waits for a session that long between two calls of one task; and to fill the
+            // table within it takes more than a few clients that leave their sessions.
+            yield_after_s: 60,
             restart_wait_ms: 5_000,
             kept_events: 256,
             kept_bytes: 1024 * 1024,
@@ -63,6 +68,11 @@ impl Config {
     /// How long a session may be silent.
     pub fn idle_timeout(&self) -> Duration {
         Duration::from_secs(self.idle_timeout_s)
+    }
+
+    /// How long a session must have been silent to make room.
+    pub fn yield_after(&self) -> Duration {
+        Duration::from_secs(self.yield_after_s)
     }
 
     /// How long a client may take to answer a question.

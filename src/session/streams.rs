@@ -64,6 +64,13 @@ impl Streams {
         self.0.more.notify_waiters();
     }
 
+    /// Ends the session's own stream, behind what it has: the session is over.
+    pub fn end_own(&self) {
+        let now = self.now_ms();
+        self.events().end(StreamId::OWN, now);
+        self.0.more.notify_waiters();
+    }
+
     /// Drops what is too old.
     pub fn expire(&self) {
         let now = self.now_ms();

@@ -23,6 +23,8 @@ use crate::tasks::Owner;
 /// How long a client may take to use its new session at all: probes and crashed clients never do,
 /// and must not fill the table for a day.
 const UNUSED: Duration = Duration::from_secs(60);
+/// One of this many sessions makes room at once, where the table is full.
+const SHARE: usize = 100;
 
 /// A session's id: unguessable, 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -73,17 +75,22 @@ impl Transport {
     }
 }
 
-/// A stream that is open: the session is in use as long as it is.
+/// An open stream or a running request: the session is in use as long as there is one.
 #[derive(Debug)]
-pub struct OpenStream {
-    record: Arc<Record>,
-    table: Table,
+pub struct InUse(Arc<Record>);
+
+impl InUse {
+    /// Notes that a session is in use.
+    pub fn of(record: &Arc<Record>) -> Self {
+        record.uses.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(record))
+    }
 }
 
-impl Drop for OpenStream {
+impl Drop for InUse {
     fn drop(&mut self) {
-        self.table.touch(&self.record);
-        self.record.readers.fetch_sub(1, Ordering::Relaxed);
+        self.0.touch();
+        self.0.uses.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -111,14 +118,16 @@ pub struct Record {
     subscriptions: Mutex<BTreeSet<String>>,
     /// The number of the next request of ours to the client.
     next_ask: AtomicU64,
-    /// Open event streams: each is a sign of life.
-    readers: AtomicUsize,
+    /// Open event streams and running requests: each is a sign of life.
+    uses: AtomicUsize,
     actor: watch::Sender<Option<ActorRef<Msg>>>,
     /// The child of the dynamic supervisor; unknown until its first start is told.
     child: Mutex<Option<ChildKey>>,
     /// Which incarnation of the actor runs, counting from 1.
     generation: AtomicU64,
-    /// Milliseconds between the table's birth and the last sign of the client.
+    /// When the table was made, from which on signs of life are counted.
+    epoch: Instant,
+    /// Milliseconds between that and the last sign of the client.
     last_seen_ms: AtomicU64,
     ended: AtomicBool,
     /// Whether the client ever came back with its id.
@@ -145,6 +154,17 @@ impl Record {
     /// Whether the session is over, rather than its actor restarting.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Notes a sign of life.
+    pub fn touch(&self) {
+        self.last_seen_ms.fetch_max(millis(self.epoch.elapsed()), Ordering::Relaxed);
+    }
+
+    /// The last sign of life, in milliseconds since the table's birth; none while it is in use.
+    fn silent_since_ms(&self) -> Option<u64> {
+        let is_used = self.uses.load(Ordering::Relaxed) > 0;
+        (!is_used).then(|| self.last_seen_ms.load(Ordering::Relaxed))
     }
 
     /// The least grave log messages that its client wants.
@@ -213,13 +233,17 @@ struct Inner {
     born: Instant,
     max: usize,
     limits: Limits,
+    /// Before this, in milliseconds since the birth, no session has been silent for long enough to
+    /// make room.
+    next_look_ms: AtomicU64,
     records: RwLock<HashMap<SessionId, Arc<Record>>>,
 }
 
 impl Table {
     /// An empty table for at most `max` sessions, each of which keeps events within `limits`.
     pub fn new(max: usize, limits: Limits) -> Self {
-        Self(Arc::new(Inner { born: Instant::now(), max, limits, records: RwLock::default() }))
+        let (born, next_look_ms) = (Instant::now(), AtomicU64::new(0));
+        Self(Arc::new(Inner { born, max, limits, next_look_ms, records: RwLock::default() }))
     }
 
     /// Opens a session; `None` where the table is full.
@@ -241,10 +265,11 @@ impl Table {
             level: AtomicU8::new(DEFAULT_LEVEL.into()),
             subscriptions: Mutex::default(),
             next_ask: AtomicU64::new(1),
-            readers: AtomicUsize::new(0),
+            uses: AtomicUsize::new(0),
             actor: watch::Sender::new(None),
             child: Mutex::new(None),
             generation: AtomicU64::new(0),
+            epoch: self.0.born,
             last_seen_ms: AtomicU64::new(self.now_ms()),
             ended: AtomicBool::new(false),
             used: AtomicBool::new(false),
@@ -262,7 +287,7 @@ impl Table {
         let records = self.0.records.read().unwrap_or_else(PoisonError::into_inner);
         let record = records.get(&SessionId(id.into())).filter(|record| record.scope == *scope)?;
         record.used.store(true, Ordering::Relaxed);
-        self.touch(record);
+        record.touch();
         Some(Arc::clone(record))
     }
 
@@ -272,15 +297,10 @@ impl Table {
         records.get(&SessionId(owner.key())).cloned()
     }
 
-    /// Notes a sign of life.
-    pub fn touch(&self, record: &Record) {
-        record.last_seen_ms.fetch_max(self.now_ms(), Ordering::Relaxed);
-    }
-
-    /// A stream of a session is open.
-    pub fn open_stream(&self, record: &Arc<Record>) -> OpenStream {
-        record.readers.fetch_add(1, Ordering::Relaxed);
-        OpenStream { record: Arc::clone(record), table: self.clone() }
+    /// All sessions of this moment.
+    pub fn all(&self) -> Vec<Arc<Record>> {
+        let records = self.0.records.read().unwrap_or_else(PoisonError::into_inner);
+        records.values().cloned().collect()
     }
 
     /// Takes a session out: its id is unknown from now on. `false` where it was out already.
@@ -296,25 +316,39 @@ impl Table {
         let unused = limit.min(millis(UNUSED));
         let records = self.0.records.read().unwrap_or_else(PoisonError::into_inner);
         let idle = |r: &&Arc<Record>| {
-            if r.readers.load(Ordering::Relaxed) > 0 {
-                return false;
-            }
             let limit = if r.used.load(Ordering::Relaxed) { limit } else { unused };
-            now.saturating_sub(r.last_seen_ms.load(Ordering::Relaxed)) >= limit
+            r.silent_since_ms().is_some_and(|since| now.saturating_sub(since) >= limit)
         };
         records.values().filter(idle).cloned().collect()
-    }
-
-    /// All open sessions, in no order.
-    pub fn all(&self) -> Vec<Arc<Record>> {
-        let records = self.0.records.read().unwrap_or_else(PoisonError::into_inner);
-        records.values().cloned().collect()
     }
 
     /// How long there has been no sign of a session's client.
     pub fn silence(&self, record: &Record) -> Duration {
         let last_seen_ms = record.last_seen_ms.load(Ordering::Relaxed);
         Duration::from_millis(self.now_ms().saturating_sub(last_seen_ms))
+    }
+
+    /// A hundredth of all sessions, and one at least: those that were silent for longest, for
+    /// `limit` at least. Several at once, because to look at all of them for each new one is slow.
+    pub fn silent_for_longest(&self, limit: Duration) -> Vec<Arc<Record>> {
+        let now = self.now_ms();
+        if now < self.0.next_look_ms.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let records = self.0.records.read().unwrap_or_else(PoisonError::into_inner);
+        let silent = records.values().filter_map(|r| Some((r.silent_since_ms()?, r)));
+        let mut silent: Vec<_> = silent.collect();
+        let oldest = silent.iter().map(|(since, _)| *since).min().unwrap_or(now);
+        let limit = millis(limit);
+        silent.retain(|(since, _)| now.saturating_sub(*since) >= limit);
+        if silent.is_empty() {
+            // Until then no look finds any.
+            self.0.next_look_ms.store(oldest.saturating_add(limit), Ordering::Relaxed);
+            return Vec::new();
+        }
+        let count = (records.len() / SHARE).clamp(1, silent.len());
+        silent.select_nth_unstable_by_key(count - 1, |(since, _)| *since);
+        silent.into_iter().take(count).map(|(_, record)| Arc::clone(record)).collect()
     }
 
     /// How many sessions are open.
@@ -362,6 +396,23 @@ mod tests {
     }
 
     #[test]
+    fn those_that_were_silent_for_longest_make_room() {
+        let table = Table::new(300, LIMITS);
+        let records: Vec<_> = (0..300).map(|_| open(&table, Scope::Federated).unwrap()).collect();
+        for (number, record) in records.iter().enumerate() {
+            record.last_seen_ms.store(number as u64 % 100, Ordering::Relaxed);
+        }
+        let _stream = InUse::of(&records[100]);
+        std::thread::yield_now();
+        let silent = table.silent_for_longest(Duration::ZERO);
+        let since: Vec<_> = silent.iter().map(|r| r.silent_since_ms().unwrap()).collect();
+        assert_eq!(since.iter().filter(|since| **since == 0).count(), 2, "{since:?}");
+        assert_eq!(since.len(), 3);
+        assert!(table.silent_for_longest(Duration::from_secs(3_600)).is_empty());
+        assert!(table.silent_for_longest(Duration::ZERO).is_empty(), "it looks later");
+    }
+
+    #[test]
     fn subscriptions_are_bounded() {
         let table = Table::new(2, LIMITS);
         let record = open(&table, Scope::Federated).unwrap();
@@ -380,7 +431,7 @@ mod tests {
         let record = open(&table, Scope::Federated).unwrap();
         assert!(table.idle(Duration::from_secs(3_600)).is_empty());
         assert_eq!(table.idle(Duration::ZERO).len(), 1);
-        let stream = table.open_stream(&record);
+        let stream = InUse::of(&record);
         assert!(table.idle(Duration::ZERO).is_empty(), "it has an open stream");
         drop(stream);
         assert_eq!(table.idle(Duration::ZERO).len(), 1);

@@ -114,6 +114,8 @@ pub struct Metrics {
     pub sessions: Family<SessionLabels, Gauge>,
     /// `mcp_server_session_duration_seconds`
     pub session_duration: Histogram,
+    /// `erlmcp_sessions_evicted_total`
+    pub sessions_evicted: Counter,
     /// `erlmcp_open_streams`
     pub streams: Family<SessionLabels, Gauge>,
     /// `erlmcp_tasks`
@@ -138,6 +140,7 @@ impl Default for Metrics {
             operation_duration: Family::new_with_constructor(seconds),
             sessions: Family::default(),
             session_duration: Histogram::new(exponential_buckets(1.0, 4.0, 9)),
+            sessions_evicted: Counter::default(),
             streams: Family::default(),
             tasks: Family::default(),
             in_flight: Gauge::default(),
@@ -188,6 +191,11 @@ impl Metrics {
             self.session_duration.clone(),
         );
         book.add("erlmcp_sessions", "Open sessions", self.sessions.clone());
+        book.add(
+            "erlmcp_sessions_evicted",
+            "Sessions ended to make room for new ones",
+            self.sessions_evicted.clone(),
+        );
         book.add("erlmcp_open_streams", "Open event streams", self.streams.clone());
         book.add("erlmcp_tasks", "Tasks that are kept", self.tasks.clone());
         book.add("erlmcp_requests_in_flight", "Requests in the node", self.in_flight.clone());

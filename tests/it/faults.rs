@@ -93,7 +93,7 @@ fn caller(number: usize) -> reqwest::Client {
         return client();
     }
     let fresh = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
-    fresh.timeout(crate::harness::PATIENCE).build().unwrap()
+    fresh.timeout(PATIENCE).build().unwrap()
 }
 
 async fn call_on(number: usize, session: Session, calls: Arc<Calls>) -> Vec<(usize, Answer)> {

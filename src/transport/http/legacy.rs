@@ -27,6 +27,7 @@ use crate::session::actor::SessionRequest;
 use crate::session::events::{EventId, Found, StreamId};
 use crate::session::exchange::{Exchange, First, Way};
 use crate::session::streams::Reading;
+use crate::session::table::InUse;
 use crate::session::work::Outcome;
 use crate::session::{Record, Transport};
 use crate::telemetry::Observation;
@@ -283,10 +284,7 @@ fn events(
     ending: Option<CancellationToken>,
 ) -> warp::reply::Response {
     let parts = &endpoint.0;
-    let open = (
-        parts.metrics.open_stream("legacy", record.transport.as_str()),
-        parts.sessions.table.open_stream(&record),
-    );
+    let open = (parts.metrics.open_stream("legacy", record.transport.as_str()), InUse::of(&record));
     let metrics = parts.metrics.clone();
     let stream = read(reading, ending.unwrap_or_default(), move |lost| {
         let _ = &open;

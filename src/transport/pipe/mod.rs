@@ -20,6 +20,7 @@ use crate::protocol::{
 };
 use crate::session::events::{Found, StreamId};
 use crate::session::exchange::{Exchange, Way};
+use crate::session::table::InUse;
 use crate::session::work::Outcome;
 use crate::session::{Record, Transport};
 use crate::telemetry::Observation;
@@ -170,7 +171,7 @@ impl Pipe {
 
     /// Carries what the session sends by itself.
     fn pump(&mut self, record: &Arc<Record>) {
-        let open = self.link.endpoint.0.sessions.table.open_stream(record);
+        let open = InUse::of(record);
         let Some(mut reading) = record.streams.read(StreamId::OWN) else { return };
         let out = self.link.out.clone();
         self.tasks.spawn(async move {

@@ -7,5 +7,6 @@ mod heads;
 mod leaving;
 mod pages;
 mod readers;
+mod sessions;
 mod text;
 mod wire;
