@@ -185,7 +185,7 @@ impl Report {
             "Medians of {} rounds of {} s. The server has one core, the load another.\n\
              CPU: processor time of the server per request; load: the same of the load itself.\n\
              ±: how far the rounds lie apart. x: in proportion to warp under the same load.\n\
-             most, least: the best round, which tells most where the machine is busy.\n",
+             most, least: the best round, which tells more than the median on a busy machine.\n",
             self.rounds, self.seconds
         );
         // Writing into a string can't fail.
