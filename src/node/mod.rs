@@ -30,7 +30,7 @@ use crate::transport::http::body::Room;
 use crate::transport::http::endpoint::{Endpoint, Parts};
 use crate::transport::http::guard::Guard;
 use crate::transport::http::responder::Responder;
-use crate::transport::http::{Connections, Socket, listener, routes, sse2024};
+use crate::transport::http::{Connections, Socket, descriptors, listener, routes, sse2024};
 use crate::transport::pipe::Link;
 use crate::transport::stdio::Stdio;
 use crate::tree::{self, Slots, tree};
@@ -133,7 +133,7 @@ impl Node {
         let front = |listener: Option<TcpListener>, max| {
             listener.map(|listener| Front::new(listener, max, &config)).transpose()
         };
-        let public = front(doors.http, config.http.max_connections)?;
+        let public = front(doors.http, descriptors::connections(config.http.max_connections))?;
         let operators = front(doors.metrics, OPERATOR_CONNECTIONS)?;
         let control = doors.control.map(control::Front::new);
         let drain_limit = delay + config.shutdown.drain();

@@ -1,38 +1,18 @@
 //! The binary: its commands and exit codes.
 
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, Read as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::process::Output;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{
-    PATIENCE, Scratch, TestNode, client, initialize, modern, modern_headers, send, until, within,
-};
-
-/// The binary, in an environment that says nothing.
-fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
-    let ours = |name: &str| name.starts_with("ERL") || name == "XDG_RUNTIME_DIR";
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(ours) {
-            command.env_remove(name);
-        }
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
+use crate::harness::{Scratch, TestNode, client, initialize, send, until, within};
+use crate::process::{Process, command, ended, told};
 
 fn erlmcp(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     command().args(arguments).envs(variables.iter().copied()).output().unwrap()
-}
-
-/// What a command wrote, stdout first.
-fn told(output: &Output) -> String {
-    let all = [output.stdout.as_slice(), &output.stderr].concat();
-    String::from_utf8_lossy(&all).into_owned()
 }
 
 /// Arguments, variables, the exit code, and a text that is told.
@@ -128,120 +108,11 @@ fn a_taken_port_is_a_failure_with_its_cause() {
     assert!(told.contains(&address) && told.contains("in use"), "{told}");
 }
 
-/// A node in a process of its own, whose log is read only as far as its first line.
-struct Process {
-    child: Child,
-    url: String,
-    scratch: Scratch,
-}
-
-impl Process {
-    fn start() -> (Self, BufReader<ChildStderr>) {
-        Self::start_with(&[])
-    }
-
-    fn start_with(settings: &[&str]) -> (Self, BufReader<ChildStderr>) {
-        let scratch = Scratch::new();
-        let mut command = command();
-        command.arg("start").args(Self::settings(&scratch));
-        command.args(settings.iter().flat_map(|setting| ["--set", setting]));
-        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut node = Self { child, url: String::new(), scratch };
-        let mut line = String::new();
-        log.read_line(&mut line).unwrap();
-        let address = match serde_json::from_str::<Value>(&line) {
-            Ok(line) => line["http"].as_str().map(str::to_owned),
-            Err(_) => {
-                let rest = line.split("http=").nth(1);
-                rest.and_then(|rest| rest.split(' ').next()).map(str::to_owned)
-            }
-        };
-        node.url = format!("http://{}/mcp", address.unwrap_or_else(|| panic!("{line}")));
-        (node, log)
-    }
-
-    fn settings(scratch: &Scratch) -> Vec<String> {
-        let socket = format!("control.socket={}", scratch.socket().display());
-        let listen =
-            ["http.listen=127.0.0.1:0".to_owned(), "metrics.listen=127.0.0.1:0".to_owned()];
-        [socket].into_iter().chain(listen).flat_map(|key| ["--set".to_owned(), key]).collect()
-    }
-
-    /// A command for this node.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = command();
-        command.args(arguments).arg("--socket").arg(self.scratch.socket());
-        command
-    }
-
-    /// What a command for this node prints; it has to end with this code.
-    fn run(&self, arguments: &[&str], code: i32) -> String {
-        let output = self.command(arguments).output().unwrap();
-        let told = told(&output);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
-        told
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        let text = self.run(arguments, 0);
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"))
-    }
-
-    async fn answers(&self, calls: usize) {
-        let client = client();
-        let body =
-            modern(1, "tools/call", json!({ "name": "demo__echo", "arguments": { "text": "x" } }));
-        let headers = modern_headers("tools/call", "demo__echo");
-        for call in 0..calls {
-            let answer = send(&client, Method::POST, &self.url, &headers, &body).await;
-            assert_eq!((answer.status, answer.code()), (StatusCode::OK, 0), "call {call}");
-        }
-    }
-
-    /// A call of `demo__slow` under way.
-    async fn slow_call(&self, seconds: f64) -> Child {
-        let arguments = format!(r#"{{"seconds":{seconds}}}"#);
-        let mut call = self.command(&["call", "demo__slow", "--args", &arguments]);
-        let call = call.spawn().unwrap();
-        until(|| self.json(&["status", "--json"])["requests_in_flight"] == 1).await;
-        call
-    }
-
-    fn signal(&self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    }
-
-    fn stop(&mut self) -> ExitStatus {
-        self.signal();
-        ended(&mut self.child)
-    }
-}
-
-fn ended(child: &mut Child) -> ExitStatus {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        assert!(std::time::Instant::now() < deadline, "it goes on");
-        std::thread::yield_now();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[tokio::test]
 async fn commands_show_the_running_node() {
     let (mut node, _log) = Process::start();
     let hostile = initialize("2025-11-25").replace(r#""name":"it""#, r#""name":"\u001b[2Jit""#);
-    let answer = send(&client(), Method::POST, &node.url, &[], &hostile).await;
+    let answer = send(&client(), Method::POST, &node.url(), &[], &hostile).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(node.run(&["ping"], 0), "pong\n");
     assert_eq!(node.json(&["ping", "--json"]), json!({ "ping": "pong" }));
@@ -313,7 +184,7 @@ async fn drain_waits_for_calls_in_flight_and_for_the_end() {
 #[tokio::test]
 async fn stop_cuts_calls_short_also_those_of_a_drain() {
     let settings = ["requests.timeout_ms=600000", "shutdown.delay_ms=600000"];
-    let (mut node, _log) = Process::start_with(&settings);
+    let (mut node, _log) = Process::start_with(&settings, None);
     let mut call = node.slow_call(600.0).await;
     let mut drain = node.command(&["drain", "--json"]).spawn().unwrap();
     until(|| node.json(&["status", "--json"])["status"] == "draining").await;
@@ -349,7 +220,7 @@ async fn a_second_node_finds_the_socket_taken_until_the_first_is_dead() {
 
 #[tokio::test]
 async fn a_log_of_json_is_json_from_its_first_line_to_its_last() {
-    let (mut node, mut log) = Process::start_with(&["log.format=json"]);
+    let (mut node, mut log) = Process::start_with(&["log.format=json"], None);
     node.answers(3).await;
     assert_eq!(node.run(&["stop"], 0), "stopped\n");
     assert_eq!(ended(&mut node.child).code(), Some(0));

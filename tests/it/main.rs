@@ -25,6 +25,7 @@ mod hosting;
 mod limits;
 mod modern;
 mod pipes;
+mod process;
 mod raw;
 mod seeds;
 mod sessions;

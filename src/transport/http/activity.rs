@@ -107,6 +107,12 @@ impl Activity {
         }
     }
 
+    /// How long nothing was begun, ended or taken; none while something is under way.
+    pub fn idle_for(&self) -> Option<Duration> {
+        let is_busy = self.0.running.load(Ordering::SeqCst) > 0 || self.waiting_since().is_some();
+        (!is_busy).then(|| self.idle_since().elapsed())
+    }
+
     /// Since when nothing was begun, ended or taken.
     fn idle_since(&self) -> Instant {
         self.0.born + Duration::from_millis(self.0.last_ms.load(Ordering::Relaxed))

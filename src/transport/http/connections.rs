@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::activity::{Activity, Sent, Useless};
+use super::open::Open;
 use super::peer::Peer;
 use super::responder::Responder;
 use crate::admission::InFlight;
@@ -28,10 +29,14 @@ const MAX_STREAMS: u32 = 128;
 /// has bounds of its own that are smaller.
 const BUFFER: usize = 64 * 1024;
 
+/// How long a connection may do nothing before it has to make room for one that may do something.
+const SPARED: Duration = Duration::from_millis(100);
+
 /// The owner of connections; clones share it.
 #[derive(Clone)]
 pub struct Connections {
     tasks: TaskTracker,
+    open: Open,
     permits: Arc<Semaphore>,
     closing: CancellationToken,
     aborted: CancellationToken,
@@ -43,6 +48,7 @@ impl Connections {
     pub fn new(max: usize, header_timeout: Duration) -> Self {
         Self {
             tasks: TaskTracker::new(),
+            open: Open::default(),
             permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
             closing: CancellationToken::new(),
             aborted: CancellationToken::new(),
@@ -51,12 +57,18 @@ impl Connections {
     }
 
     /// Waits for room. Taken before a connection is accepted: what finds no room waits in the
-    /// backlog, where it costs nothing.
+    /// backlog, where it costs nothing. Connections that do nothing make room.
     pub async fn room(&self) -> OwnedSemaphorePermit {
-        match Arc::clone(&self.permits).acquire_owned().await {
-            Ok(permit) => permit,
+        loop {
+            if let Some(permit) = self.try_room() {
+                return permit;
+            }
+            self.open.send_away(SPARED);
+            let permit = Arc::clone(&self.permits).acquire_owned();
             // The semaphore is never closed.
-            Err(_) => std::future::pending().await,
+            if let Ok(Ok(permit)) = tokio::time::timeout(SPARED, permit).await {
+                return permit;
+            }
         }
     }
 
@@ -105,6 +117,7 @@ impl Connections {
         http1.max_buf_size(BUFFER);
         builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
         let activity = Activity::default();
+        let entry = self.open.enter(&activity);
         let respond = service_fn(|request: Request<Incoming>| {
             let (answering, responded) = (activity.begin(), responder.respond(request));
             let activity = activity.clone();
@@ -137,6 +150,10 @@ impl Connections {
                     return;
                 }
                 () = self.aborted.cancelled() => return,
+                () = entry.has_to_leave() => {
+                    responder.metrics().reject("idle_connection");
+                    return;
+                }
                 () = closing.as_mut(), if open => {
                     open = false;
                     connection.as_mut().graceful_shutdown();

@@ -3,6 +3,7 @@
 
 mod bodies;
 mod bystander;
+mod crowding;
 mod heads;
 mod leaving;
 mod pages;
