@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Metrics;
 use super::metrics::OperationLabels;
 use crate::protocol::error::Blame;
-use crate::protocol::{Method, RequestId, ResultObject, Revision, RpcError};
+use crate::protocol::{Era, Method, RequestId, ResultObject, Revision, RpcError};
 
 /// Longest request id that is logged, in characters: a client chooses it.
 const ID_CHARS: usize = 64;
@@ -28,7 +28,7 @@ impl Observation {
         Self {
             metrics: metrics.clone(),
             started: Instant::now(),
-            id: id.to_string().chars().take(ID_CHARS).map(printable).collect(),
+            id: logged(id),
             method: Method::label(method),
             tool: "".into(),
             revision,
@@ -76,6 +76,32 @@ impl Observation {
             "request"
         );
     }
+}
+
+/// Tells of a request that was refused before its session or revision was known, and perhaps even
+/// its id and method.
+pub fn refused(metrics: &Metrics, id: Option<&RequestId>, method: Option<&str>, error: &RpcError) {
+    let method = method.map_or("", Method::label);
+    let labels = OperationLabels {
+        mcp_method_name: method,
+        gen_ai_tool_name: "".into(),
+        error_type: error.code.number(Era::Modern).to_string(),
+        mcp_protocol_version: "",
+    };
+    metrics.operation_duration.get_or_create(&labels).observe(0.0);
+    tracing::info!(
+        target: "erlmcp::request",
+        request_id = %id.map(logged).unwrap_or_default(),
+        method,
+        outcome = labels.error_type.as_str(),
+        blame = error.code.blame().as_str(),
+        why = error.message.as_str(),
+        "request"
+    );
+}
+
+fn logged(id: &RequestId) -> String {
+    id.to_string().chars().take(ID_CHARS).map(printable).collect()
 }
 
 /// A line break in an id would forge lines of the text log.

@@ -1,6 +1,6 @@
 //! The binary: its commands and exit codes.
 
-use std::io::{BufRead, Read as _};
+use std::io::Read as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -15,6 +15,7 @@ use crate::protocol::header::Headers;
 use crate::protocol::{Code, Era, Incoming, Response, RpcError};
 use crate::session::Record;
 use crate::session::exchange::First;
+use crate::telemetry::observation::refused;
 
 /// Answers a batch that was posted.
 pub async fn post(
@@ -25,10 +26,10 @@ pub async fn post(
 ) -> Answer {
     let record = match session(endpoint, scope, headers) {
         Ok(record) => record,
-        Err(refusal) => return refusal.answer(None),
+        Err(refusal) => return refusal.answer(endpoint, None, None),
     };
     if !record.revision.has_batches() {
-        return Answer::refuse(StatusCode::BAD_REQUEST, None, unknown());
+        return mcp::refuse(endpoint, StatusCode::BAD_REQUEST, None, None, unknown());
     }
     match responses(endpoint, scope, &record, messages).await {
         Some(body) => Answer::whole(StatusCode::OK, body),
@@ -70,7 +71,10 @@ async fn of_batch(
     let respond = |id, outcome| Some(Response { id, outcome }.encode(Era::Legacy));
     let sessions = &endpoint.0.sessions;
     let request = match message {
-        Err(error) => return respond(error.id, Err(error.error)),
+        Err(error) => {
+            refused(&endpoint.0.metrics, error.id.as_ref(), None, &error.error);
+            return respond(error.id, Err(error.error));
+        }
         Ok(Incoming::Request(request)) => request,
         Ok(Incoming::Notification(notification)) => {
             let place = endpoint.0.admission.admit()?;
@@ -84,7 +88,9 @@ async fn of_batch(
     };
     let id = request.id.clone();
     let Some(place) = endpoint.0.admission.admit() else {
-        return respond(Some(id), Err(mcp::overloaded_error(endpoint)));
+        let error = mcp::overloaded_error(endpoint);
+        refused(&endpoint.0.metrics, Some(&id), Some(&request.method), &error);
+        return respond(Some(id), Err(error));
     };
     let (exchange, first) = exchange(endpoint, record, &request, false, place);
     submit(endpoint, scope, record, request, exchange).await;

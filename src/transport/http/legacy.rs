@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Accepts, Answer, Reply};
 use super::endpoint::Endpoint;
-use super::mcp::note_tool;
+use super::mcp::{note_tool, refuse};
 use super::sse;
 use crate::admission::InFlight;
 use crate::catalogue::Scope;
@@ -48,9 +48,14 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, error }
     }
 
-    /// The answer to a message with this id, where it had one.
-    pub fn answer(self, id: Option<RequestId>) -> Answer {
-        Answer::refuse(self.status, id, self.error)
+    /// The answer to a message with this id and method, where it had them.
+    pub fn answer(
+        self,
+        endpoint: &Endpoint,
+        id: Option<RequestId>,
+        method: Option<&str>,
+    ) -> Answer {
+        refuse(endpoint, self.status, id, method, self.error)
     }
 }
 
@@ -94,7 +99,10 @@ pub async fn asked(
     }
     let record = match session(endpoint, scope, headers) {
         Ok(record) => record,
-        Err(refusal) => return refusal.answer(Some(request.id)).into(),
+        Err(refusal) => {
+            let (id, method) = (Some(request.id), Some(request.method.as_str()));
+            return refusal.answer(endpoint, id, method).into();
+        }
     };
     if initializes {
         let error = RpcError::new(Code::InvalidRequest, "This session is already initialized");
@@ -211,7 +219,7 @@ pub async fn told(
 ) -> Answer {
     let record = match session(endpoint, scope, headers) {
         Ok(record) => record,
-        Err(refusal) => return refusal.answer(None),
+        Err(refusal) => return refusal.answer(endpoint, None, Some(&notification.method)),
     };
     accepted(endpoint.0.sessions.notify(&record, notification, place).await)
 }
@@ -224,7 +232,7 @@ pub async fn replied(
     message: Incoming,
 ) -> Answer {
     match (session(endpoint, scope, headers), message) {
-        (Err(refusal), _) => refusal.answer(None),
+        (Err(refusal), _) => refusal.answer(endpoint, None, None),
         (Ok(record), Incoming::Response { id: Some(id), outcome }) => {
             accepted(endpoint.0.sessions.reply(&record, id, outcome).await)
         }
@@ -244,7 +252,7 @@ fn accepted(told: Result<(), RpcError>) -> Answer {
 pub fn get(endpoint: &Endpoint, scope: &Scope, headers: &Headers, accepts: Accepts) -> Reply {
     let record = match session(endpoint, scope, headers) {
         Ok(record) => record,
-        Err(refusal) => return refusal.answer(None).into(),
+        Err(refusal) => return refusal.answer(endpoint, None, None).into(),
     };
     if !accepts.events {
         let why = "This is a stream of events; accept text/event-stream";
@@ -272,7 +280,7 @@ pub fn delete(endpoint: &Endpoint, scope: &Scope, headers: &Headers) -> Answer {
             endpoint.0.sessions.end(&record);
             Answer::empty(StatusCode::NO_CONTENT)
         }
-        Err(refusal) => refusal.answer(None),
+        Err(refusal) => refusal.answer(endpoint, None, None),
     }
 }
 

@@ -14,12 +14,14 @@ use super::endpoint::Endpoint;
 use super::{batch, legacy, modern};
 use crate::admission::InFlight;
 use crate::catalogue::Scope;
+use crate::protocol::envelope::DecodeError;
 use crate::protocol::header::{Headers, name};
 use crate::protocol::meta::{self, Edge};
 use crate::protocol::{
-    Body, Call, Code, Era, Incoming, Kind, Limits, Notification, Operation, Request, Revision,
-    RpcError, decode_body,
+    Body, Call, Code, Era, Incoming, Kind, Limits, Notification, Operation, Request, RequestId,
+    Revision, RpcError, decode_body,
 };
+use crate::telemetry::observation::refused;
 
 /// Answers whatever came to an MCP endpoint.
 pub async fn respond<S, B>(
@@ -91,8 +93,8 @@ where
     };
     let decoded = match decode_body(&body.bytes, Limits::default()) {
         Ok(decoded) => decoded,
-        Err(error) => {
-            return Answer::refuse(StatusCode::BAD_REQUEST, error.id, error.error).into();
+        Err(DecodeError { id, error }) => {
+            return refuse(endpoint, StatusCode::BAD_REQUEST, id, None, error).into();
         }
     };
     drop(body.bytes);
@@ -104,12 +106,13 @@ where
     };
     // A place is taken when there is something to do, so that silent bodies hold none.
     let Some(place) = parts.admission.admit() else {
-        let id = match message {
-            Incoming::Request(request) => Some(request.id),
-            Incoming::Notification(_) | Incoming::Response { .. } => None,
+        let (id, method) = match message {
+            Incoming::Request(request) => (Some(request.id), Some(request.method)),
+            Incoming::Notification(notification) => (None, Some(notification.method)),
+            Incoming::Response { .. } => (None, None),
         };
-        let error = overloaded_error(endpoint);
-        return Answer::refuse(StatusCode::SERVICE_UNAVAILABLE, id, error).into();
+        let (status, error) = (StatusCode::SERVICE_UNAVAILABLE, overloaded_error(endpoint));
+        return refuse(endpoint, status, id, method.as_deref(), error).into();
     };
     let place = place.with_room(body.room);
     match message {
@@ -137,8 +140,9 @@ async fn asked(
         Edge::Legacy => legacy::asked(endpoint, scope, headers, accepts, request, place).await,
         Edge::Modern => modern::asked(endpoint, scope, headers, accepts, request, place).await,
         Edge::Unknown(version) => {
+            let (id, method) = (Some(request.id), Some(request.method.as_str()));
             let error = RpcError::unsupported_version(&version);
-            Answer::refuse(StatusCode::BAD_REQUEST, Some(request.id), error).into()
+            refuse(endpoint, StatusCode::BAD_REQUEST, id, method, error).into()
         }
     }
 }
@@ -155,8 +159,9 @@ async fn told(
         // The modern era has no notification from clients over HTTP; one that comes does no harm.
         Edge::Modern => Answer::accepted(),
         Edge::Unknown(version) => {
+            let method = Some(notification.method.as_str());
             let error = RpcError::unsupported_version(&version);
-            Answer::refuse(StatusCode::BAD_REQUEST, None, error)
+            refuse(endpoint, StatusCode::BAD_REQUEST, None, method, error)
         }
     }
 }
@@ -206,8 +211,19 @@ pub fn unread(endpoint: &Endpoint, error: BodyError) -> Answer {
             RpcError::new(Code::InvalidRequest, error.to_string())
         }
     };
-    tracing::info!(reason, %status, "a request's body was not read");
-    Answer::refuse(status, None, error)
+    refuse(endpoint, status, None, None, error)
+}
+
+/// The answer to what is refused before anybody works on it; it is logged and counted.
+pub fn refuse(
+    endpoint: &Endpoint,
+    status: StatusCode,
+    id: Option<RequestId>,
+    method: Option<&str>,
+    error: RpcError,
+) -> Answer {
+    refused(&endpoint.0.metrics, id.as_ref(), method, &error);
+    Answer::refuse(status, id, error)
 }
 
 /// The standard headers as text. A header that came twice becomes one text with a comma, as HTTP

@@ -20,6 +20,7 @@ use super::routes::{Routes, template};
 use crate::protocol::{Code, RpcError};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{HttpLabels, RouteLabels};
+use crate::telemetry::observation::refused;
 
 type Respond = dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response> + Send + Sync;
 
@@ -106,6 +107,7 @@ impl Responder {
         };
         self.metrics.reject(reason);
         let error = RpcError::new(Code::Forbidden, message);
+        refused(&self.metrics, None, None, &error);
         Answer::refuse(StatusCode::FORBIDDEN, None, error).into_response(Accepts::JSON)
     }
 }

@@ -8,6 +8,7 @@ mod heads;
 mod leaving;
 mod pages;
 mod readers;
+mod refusals;
 mod sessions;
 mod text;
 mod wire;
