@@ -167,6 +167,11 @@ impl RpcError {
             .with_data(json!({ "reason": "timeout", "limitMs": limit_ms }))
     }
 
+    /// The client cancelled the request.
+    pub fn cancelled() -> Self {
+        Self::new(Code::Cancelled, "The request was cancelled")
+    }
+
     /// A limit is reached; `limit` is its configuration key.
     pub fn overloaded(limit: &'static str) -> Self {
         Self::new(Code::Overloaded, "The node is at its limit; try again later")

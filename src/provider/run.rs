@@ -49,9 +49,7 @@ pub async fn run(provider: Arc<dyn Provider>, job: Job) -> Result<Ended, RpcErro
     let future = AssertUnwindSafe(async move { provider.call(call).await }).catch_unwind();
     tokio::select! {
         biased;
-        () = job.cancelled.cancelled() => {
-            Err(RpcError::new(Code::Cancelled, "The request was cancelled"))
-        }
+        () = job.cancelled.cancelled() => Err(RpcError::cancelled()),
         outcome = future => match outcome {
             Ok(result) => conclude(result, revision),
             Err(_panic) => Err(RpcError::crashed("tool handler")),

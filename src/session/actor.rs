@@ -215,12 +215,21 @@ fn change(record: &Record, call: SessionCall) -> Outcome {
     Ok(ResultObject::empty())
 }
 
+fn is_cancelled(outcome: &Outcome) -> bool {
+    matches!(outcome, Err(error) if error.code == Code::Cancelled)
+}
+
 impl SessionState {
     fn finished(&mut self, ticket: Ticket, outcome: Outcome) {
         if let Effect::Answer(ticket) = self.machine.on(Input::Finished(ticket))
             && let Some(running) = self.running.remove(&ticket)
         {
-            running.exchange.finish(outcome);
+            // The same error may also be what was asked for: the result of a cancelled task.
+            if running.cancelled.is_cancelled() && is_cancelled(&outcome) {
+                running.exchange.withdraw(outcome);
+            } else {
+                running.exchange.finish(outcome);
+            }
         }
         // Tasks that have ended are kept until they are asked for.
         while self.tasks.try_join_next().is_some() {}

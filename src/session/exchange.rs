@@ -109,13 +109,19 @@ impl Exchange {
 
     /// Answers.
     pub fn finish(self, outcome: Outcome) {
-        self.0.finish(outcome);
+        self.0.finish_with(true, |_| outcome);
+    }
+
+    /// Ends what its client cancelled: that has no answer, but over HTTP its response has to end
+    /// somehow.
+    pub fn withdraw(self, outcome: Outcome) {
+        self.0.finish_with(false, |_| outcome);
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.finish_with(|inner| {
+        self.0.finish_with(true, |inner| {
             Err(if inner.record.has_ended() {
                 RpcError::new(Code::SessionNotFound, "The session has ended; initialize a new one")
             } else if inner.health.status() >= Status::Draining {
@@ -142,11 +148,6 @@ impl SideWay {
     /// Turns to events now, before there is any: the client is waiting.
     pub fn open_stream(&self) {
         self.0.stream(&mut self.0.lock().0);
-    }
-
-    /// Answers, if nobody did.
-    pub fn give_up(&self, error: RpcError) {
-        self.0.finish(Err(error));
     }
 
     /// Ends the stream without the answer; the client comes back for it.
@@ -202,11 +203,8 @@ impl Inner {
         stream.is_some()
     }
 
-    fn finish(&self, outcome: Outcome) {
-        self.finish_with(|_| outcome);
-    }
-
-    fn finish_with(&self, outcome: impl FnOnce(&Self) -> Outcome) {
+    /// `wanted` where the client waits for the answer.
+    fn finish_with(&self, wanted: bool, outcome: impl FnOnce(&Self) -> Outcome) {
         let mut state = self.lock();
         let was = std::mem::replace(&mut state.0, State::Answered);
         let watched = state.1.take();
@@ -223,8 +221,7 @@ impl Inner {
                 // A client that is gone doesn't wait for its answer any more.
                 let _ = first.send(First::Answer(Box::new(outcome), place));
             }
-            // A cancelled request has no answer; over HTTP its response has to end somehow.
-            State::Waiting(Way::Pipe { .. }, _) if is_cancelled(&outcome) => {}
+            State::Waiting(Way::Pipe { .. }, _) if !wanted => {}
             State::Waiting(Way::Pipe { answer, .. }, _) => {
                 answer.send(self.encode(outcome));
             }
@@ -239,8 +236,4 @@ impl Inner {
         let response = Response { id: Some(self.id.clone()), outcome };
         Bytes::from(response.encode(Era::Legacy))
     }
-}
-
-fn is_cancelled(outcome: &Outcome) -> bool {
-    matches!(outcome, Err(error) if error.code == Code::Cancelled)
 }

@@ -78,7 +78,7 @@ impl Work {
             Call::Operate(operation) => {
                 return self.operate(&snapshot, caller, side, operation, cancelled);
             }
-            Call::Task(call) => return self.task(caller, &side, call),
+            Call::Task(call) => return self.task(caller, &side, call, cancelled),
             // Who holds the session or the stream answers these.
             Call::Session(_) | Call::Listen(_) => {
                 Err(RpcError::new(Code::MethodNotFound, "Method not found here"))
@@ -99,7 +99,13 @@ impl Work {
         }
     }
 
-    fn task(&self, caller: &Caller, side: &Side, call: TaskCall) -> Planned {
+    fn task(
+        &self,
+        caller: &Caller,
+        side: &Side,
+        call: TaskCall,
+        cancelled: CancellationToken,
+    ) -> Planned {
         if side.revision.era() == Era::Modern
             && let Err(error) = tasks::check_extension(side.capabilities)
         {
@@ -114,9 +120,12 @@ impl Work {
             TaskCall::Result(id) => {
                 let (tasks, owner) = (tasks.clone(), owner.clone());
                 let client = Arc::clone(&side.client);
-                return Planned::Run(Box::pin(
-                    async move { tasks.result(&owner, &id, client).await },
-                ));
+                // As long as the task works, nothing but its client ends this.
+                return Planned::Run(Box::pin(async move {
+                    let result = tasks.result(&owner, &id, client);
+                    let result = cancelled.run_until_cancelled(result).await;
+                    result.unwrap_or_else(|| Err(RpcError::cancelled()))
+                }));
             }
         })
     }

@@ -181,6 +181,42 @@ async fn http_and_sse_of_2024() {
     assert!(rest.is_empty());
 }
 
+/// A session of 2025-11-25 on such a pipe.
+async fn opened<'a>(node: &'a TestNode, revision: &str) -> Old<'a> {
+    let mut old = Old::open(node).await;
+    old.send(&initialize_with(revision, json!({ "elicitation": {} }))).await;
+    assert_eq!(old.read().await["result"]["protocolVersion"], revision);
+    old
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_result_of_a_cancelled_task_is_an_answer() {
+    let node = TestNode::start_with(|config| config.http.legacy_sse = true).await;
+    let mut old = opened(&node, "2025-11-25").await;
+    let work = json!({ "name": "talk__work", "arguments": {}, "task": {} });
+    old.send(&request(2, "tools/call", work)).await;
+    let created = old.read().await;
+    let task = json!({ "taskId": created["result"]["task"]["taskId"] });
+    // Who waits for a result may stop to do so, and is not answered then.
+    old.send(&request(3, "tasks/result", task.clone())).await;
+    let in_flight = || node.node.metrics().in_flight.get();
+    until(|| in_flight() == 1).await;
+    old.send(&cancelled(3)).await;
+    until(|| in_flight() == 0).await;
+    old.send(&request(4, "tasks/cancel", task.clone())).await;
+    let (mut status, mut answered) = (false, false);
+    while !(status && answered) {
+        let message = old.read().await;
+        assert_ne!(message["id"], 3, "it was cancelled: {message}");
+        status |= message["method"] == "notifications/tasks/status";
+        answered |= message["id"] == 4;
+    }
+    old.send(&request(5, "tasks/result", task)).await;
+    let result = old.read().await;
+    assert_eq!((&result["id"], &result["error"]["code"]), (&json!(5), &json!(-31002)));
+    node.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn http_and_sse_are_off_by_default() {
     let node = TestNode::start().await;

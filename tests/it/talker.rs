@@ -21,7 +21,7 @@ pub(crate) struct Talker {
 
 impl Default for Talker {
     fn default() -> Self {
-        let tools = Mutex::new(vec!["tell", "ask", "wait", "release", "flood", "headers"]);
+        let tools = Mutex::new(vec!["tell", "ask", "wait", "work", "release", "flood", "headers"]);
         let (events, go) = (broadcast::Sender::new(16), std::sync::Arc::new(Semaphore::new(0)));
         Self { tools, events, go }
     }
@@ -54,7 +54,13 @@ impl Hosted for Talker {
             "region": { "type": "string", "x-mcp-header": "Region" },
         } } });
         let names = self.tools.lock().unwrap().clone();
-        let tools = names.into_iter().map(|name| define(name, "name", schema.clone()));
+        let tools = names.into_iter().map(|name| {
+            let mut rest = schema.clone();
+            if name == "work" {
+                rest["execution"] = json!({ "taskSupport": "optional" });
+            }
+            define(name, "name", rest)
+        });
         let offer = Offer {
             tools: tools.collect(),
             prompts: vec![define("greet", "name", json!({}))],
@@ -78,6 +84,10 @@ impl Provider for Talker {
                 let text = match tool.name.as_str() {
                     "tell" => tell(&context),
                     "ask" => ask(&context).await?,
+                    "work" => {
+                        go.acquire().await.unwrap().forget();
+                        "worked".to_owned()
+                    }
                     "wait" => {
                         tell(&context);
                         go.acquire().await.unwrap().forget();

@@ -180,7 +180,7 @@ impl Answer {
     fn withhold(mut self) {
         self.room = None;
         if let Some(seen) = self.seen.take() {
-            seen.finish(&Err(RpcError::new(Code::Cancelled, "The request was cancelled")));
+            seen.finish(&Err(RpcError::cancelled()));
         }
     }
 
