@@ -52,11 +52,18 @@ pub struct Limits {
 }
 
 /// Who reads a stream, and how far it is. A later reader of the same stream takes its place.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Reader {
     stream: StreamId,
     generation: u64,
     next: u64,
+}
+
+impl Reader {
+    /// What it reads.
+    pub fn stream(&self) -> StreamId {
+        self.stream
+    }
 }
 
 /// What a reader finds.
@@ -68,8 +75,6 @@ pub enum Found {
     Nothing,
     /// The stream is at its end, or was given to another reader.
     End,
-    /// Events that this reader did not take are gone: it is too slow.
-    Lost,
 }
 
 #[derive(Debug)]
@@ -80,8 +85,20 @@ struct Stream {
     /// The first event that no reader took yet.
     untaken: u64,
     generation: u64,
+    /// Somebody reads it.
+    is_read: bool,
     ended_ms: Option<u64>,
     released: bool,
+}
+
+impl Stream {
+    /// Whether all that is left is the answer, and on its way to somebody.
+    fn owes_its_end(&self) -> bool {
+        self.is_read
+            && self.ended_ms.is_some()
+            && self.events.len() == 1
+            && self.untaken < self.next
+    }
 }
 
 #[derive(Debug)]
@@ -110,6 +127,7 @@ impl Default for Stream {
             next: 1,
             untaken: 1,
             generation: 0,
+            is_read: false,
             ended_ms: None,
             released: false,
         }
@@ -123,12 +141,12 @@ impl Events {
         Self { limits, streams: BTreeMap::new(), next_stream, next_order, count: 0, bytes: 0 }
     }
 
-    /// Opens a stream for a request.
-    pub fn open(&mut self) -> StreamId {
-        let id = StreamId(self.next_stream);
+    /// Opens a stream for a request, with a reader at its beginning.
+    pub fn open(&mut self) -> Reader {
+        let stream = StreamId(self.next_stream);
         self.next_stream += 1;
-        self.streams.insert(id, Stream::default());
-        id
+        self.streams.insert(stream, Stream { is_read: true, ..Stream::default() });
+        Reader { stream, generation: 0, next: 1 }
     }
 
     /// Adds an event. One for a stream that has ended is dropped.
@@ -144,7 +162,7 @@ impl Events {
         self.next_order += 1;
         self.count += 1;
         self.bytes += length;
-        self.keep_within(stream);
+        self.keep_within(order);
     }
 
     /// The same, but for an event that waits there already: what only says "look again" need not
@@ -184,23 +202,33 @@ impl Events {
         let of = self.stream(stream)?;
         let first = of.events.front().map_or(of.next, |kept| kept.event);
         of.generation += 1;
+        of.is_read = true;
         Some(Reader { stream, generation: of.generation, next: of.untaken.max(first) })
     }
 
-    /// Reads on behind an event. `None` where the stream isn't there, or events behind it are gone.
+    /// Reads on behind an event, with what is left. `None` where there is no such stream or event.
     pub fn read_behind(&mut self, last: EventId) -> Option<Reader> {
         let of = self.stream(last.stream)?;
-        let first = of.events.front().map_or(of.next, |kept| kept.event);
         let next = last.event.checked_add(1)?;
-        if next < first || next > of.next {
+        if next > of.next {
             return None;
         }
         of.generation += 1;
+        of.is_read = true;
         of.released = false;
         Some(Reader { stream: last.stream, generation: of.generation, next })
     }
 
-    /// What comes next for a reader.
+    /// A reader goes away.
+    pub fn leave(&mut self, reader: &Reader) {
+        let stream = self.streams.get_mut(&reader.stream);
+        if let Some(stream) = stream.filter(|stream| stream.generation == reader.generation) {
+            stream.is_read = false;
+        }
+    }
+
+    /// What comes next for a reader. One that is too slow goes on with what is left: what was
+    /// dropped could be done without.
     pub fn next(&mut self, reader: &mut Reader) -> Found {
         let Some(stream) = self.streams.get_mut(&reader.stream) else {
             return Found::End;
@@ -209,9 +237,7 @@ impl Events {
             return Found::End;
         }
         let first = stream.events.front().map_or(stream.next, |kept| kept.event);
-        if reader.next < first {
-            return Found::Lost;
-        }
+        reader.next = reader.next.max(first);
         let at = usize::try_from(reader.next - first).unwrap_or(usize::MAX);
         match stream.events.get(at) {
             Some(kept) => {
@@ -256,18 +282,19 @@ impl Events {
         }
     }
 
-    /// Drops the oldest events beyond the limits, but never the newest one.
-    fn keep_within(&mut self, newest: StreamId) {
-        while self.count > 1 && (self.count > self.limits.events || self.bytes > self.limits.bytes)
-        {
-            let fronts = self.streams.iter().filter_map(|(id, s)| Some((s.events.front()?, *id)));
-            let oldest = fronts.min_by_key(|(kept, _)| kept.order).map(|(_, id)| id);
+    /// Drops the oldest events beyond the limits, but never the newest one, nor an answer that
+    /// somebody waits for: such are bounded by the responses that are open.
+    fn keep_within(&mut self, newest: u64) {
+        while self.count > self.limits.events || self.bytes > self.limits.bytes {
+            let streams = self.streams.iter().filter(|(_, stream)| !stream.owes_its_end());
+            let fronts = streams.filter_map(|(id, s)| Some((s.events.front()?.order, *id)));
+            let oldest = fronts.min().filter(|(order, _)| *order < newest).map(|(_, id)| id);
             let Some(stream) = oldest.and_then(|id| self.streams.get_mut(&id)) else { return };
             if let Some(kept) = stream.events.pop_front() {
                 self.count -= 1;
                 self.bytes -= kept.data.len();
             }
-            if let Some(id) = oldest.filter(|id| *id != newest)
+            if let Some(id) = oldest
                 && stream.ended_ms.is_some()
                 && stream.events.is_empty()
             {

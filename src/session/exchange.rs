@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::events::StreamId;
+use super::streams::Reading;
 use super::table::{InUse, Record};
 use super::work::Outcome;
 use crate::admission::InFlight;
@@ -22,7 +23,7 @@ pub enum First {
     /// The answer, before anything else; its place in the node goes with it.
     Answer(Box<Outcome>, Option<InFlight>),
     /// Events, the answer the last of them.
-    Stream(StreamId),
+    Stream(Reading),
 }
 
 /// Where an exchange goes.
@@ -171,7 +172,7 @@ impl Inner {
             State::Waiting(Way::Http { events: true, .. }, _) => {}
             State::Waiting(..) | State::Answered => return None,
         }
-        let stream = self.record.streams.open();
+        let (stream, reading) = self.record.streams.open();
         if self.record.revision.primes_streams() {
             self.record.streams.push(stream, Bytes::new());
         }
@@ -180,7 +181,7 @@ impl Inner {
         {
             *state = State::Streaming(stream, place);
             // A client that is gone may come back for the stream.
-            let _ = first.send(First::Stream(stream));
+            let _ = first.send(First::Stream(reading));
         }
         Some(stream)
     }

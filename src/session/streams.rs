@@ -34,9 +34,10 @@ impl Streams {
         Self(Arc::new(Inner { born: Instant::now(), events, more: Notify::new() }))
     }
 
-    /// Opens a stream for a request.
-    pub fn open(&self) -> StreamId {
-        self.events().open()
+    /// Opens a stream for a request, and reads it.
+    pub fn open(&self) -> (StreamId, Reading) {
+        let reader = self.events().open();
+        (reader.stream(), Reading { streams: self.clone(), reader })
     }
 
     /// Adds an event to a stream.
@@ -114,6 +115,12 @@ impl Reading {
     }
 }
 
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.streams.events().leave(&self.reader);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,8 +128,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_waits_for_what_comes() {
         let streams = Streams::new(Limits { events: 8, bytes: 1_000, age_ms: 1_000 });
-        let stream = streams.open();
-        let mut reading = streams.read(stream).unwrap();
+        let (stream, mut reading) = streams.open();
         let writer = async {
             streams.push(stream, Bytes::from_static(b"a"));
             tokio::task::yield_now().await;

@@ -218,6 +218,29 @@ async fn the_result_of_a_cancelled_task_is_an_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_was_told_too_much_is_told_on() {
+    let node = TestNode::start_with(|config| {
+        config.http.legacy_sse = true;
+        config.sessions.kept_events = 4;
+    })
+    .await;
+    let mut old = opened(&node, "2025-11-25").await;
+    let subscribe =
+        |id: usize, uri: &str| request(id, "resources/subscribe", json!({ "uri": uri }));
+    for number in 0..50 {
+        old.send(&subscribe(number, &format!("talk://{number}"))).await;
+        assert_eq!(old.read().await["id"], number);
+    }
+    node.talker.upset();
+    while old.read().await["method"] != "notifications/resources/updated" {}
+    old.send(&subscribe(50, "talk://last")).await;
+    while old.read().await["id"] != 50 {}
+    node.talker.update("talk://last");
+    while old.read().await["params"]["uri"] != "talk://last" {}
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn http_and_sse_are_off_by_default() {
     let node = TestNode::start().await;
     for (method, path) in [(Method::GET, "/sse"), (Method::POST, "/messages?sessionId=x")] {

@@ -160,6 +160,15 @@ async fn a_tool_can_send_its_client_away_to_come_back_for_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_answer_comes_whatever_was_told_before() {
+    let node = TestNode::start().await;
+    let session = node.session().await;
+    let mut events = session.events(&tool_call(1, "talk__burst", json!({}))).await;
+    assert_eq!(events.rest().await.last().map(String::as_str), Some("result"));
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_reach_those_who_want_to_know() {
     let node = TestNode::start().await;
     let (one, two) = (node.session().await, node.session().await);

@@ -21,7 +21,8 @@ pub(crate) struct Talker {
 
 impl Default for Talker {
     fn default() -> Self {
-        let tools = Mutex::new(vec!["tell", "ask", "wait", "work", "release", "flood", "headers"]);
+        let tools =
+            Mutex::new(vec!["tell", "ask", "wait", "work", "burst", "release", "flood", "headers"]);
         let (events, go) = (broadcast::Sender::new(16), std::sync::Arc::new(Semaphore::new(0)));
         Self { tools, events, go }
     }
@@ -32,6 +33,11 @@ impl Talker {
     pub(crate) fn grow(&self) {
         self.tools.lock().unwrap().push("new");
         self.events.send(Event::ListChanged(Kind::Tools)).unwrap();
+    }
+
+    /// More changed than it can tell.
+    pub(crate) fn upset(&self) {
+        self.events.send(Event::Anything).unwrap();
     }
 
     pub(crate) fn update(&self, uri: &str) {
@@ -87,6 +93,12 @@ impl Provider for Talker {
                     "work" => {
                         go.acquire().await.unwrap().forget();
                         "worked".to_owned()
+                    }
+                    "burst" => {
+                        for number in 0..1_000 {
+                            log(&context, Level::Info, &number.to_string());
+                        }
+                        "burst".to_owned()
                     }
                     "wait" => {
                         tell(&context);

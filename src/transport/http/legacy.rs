@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::Stream;
 use futures_util::stream::unfold;
 use http::StatusCode;
 use tokio::sync::oneshot;
@@ -126,10 +124,7 @@ pub async fn asked(
             let answer = Answer::of(endpoint.response(id, record.revision, *outcome), Era::Legacy);
             Answer { place, ..answer }.into()
         }
-        Ok(First::Stream(stream)) => match record.streams.read(stream) {
-            Some(reading) => Reply::Events(events(endpoint, record, reading, None)),
-            None => Answer::refuse(StatusCode::OK, Some(id), RpcError::crashed("stream")).into(),
-        },
+        Ok(First::Stream(reading)) => Reply::Events(events(endpoint, record, reading, None)),
         // An exchange answers even when it is dropped.
         Err(_dropped) => {
             Answer::refuse(StatusCode::OK, Some(id), RpcError::crashed("session")).into()
@@ -293,37 +288,13 @@ fn events(
 ) -> warp::reply::Response {
     let parts = &endpoint.0;
     let open = (parts.metrics.open_stream("legacy", record.transport.as_str()), InUse::of(&record));
-    let metrics = parts.metrics.clone();
-    let stream = read(reading, ending.unwrap_or_default(), move |lost| {
-        let _ = &open;
-        if lost {
-            metrics.reject("slow_consumer");
-        }
-    });
-    sse::response(stream)
-}
-
-fn read(
-    reading: Reading,
-    ending: CancellationToken,
-    over: impl Fn(bool) + Send + 'static,
-) -> impl Stream<Item = Bytes> + Send {
-    unfold((reading, ending, over), |(mut reading, ending, over)| async move {
-        match ending.run_until_cancelled(reading.next()).await? {
-            Found::Event(id, data) if data.is_empty() => {
-                Some((sse::priming(id), (reading, ending, over)))
-            }
-            Found::Event(id, data) => {
-                Some((sse::message(Some(id), &data), (reading, ending, over)))
-            }
-            Found::Nothing | Found::End => {
-                over(false);
-                None
-            }
-            Found::Lost => {
-                over(true);
-                None
-            }
-        }
-    })
+    let state = (reading, ending.unwrap_or_default(), open);
+    sse::response(unfold(state, |(mut reading, ending, open)| async move {
+        let event = match ending.run_until_cancelled(reading.next()).await? {
+            Found::Event(id, data) if data.is_empty() => sse::priming(id),
+            Found::Event(id, data) => sse::message(Some(id), &data),
+            Found::Nothing | Found::End => return None,
+        };
+        Some((event, (reading, ending, open)))
+    }))
 }

@@ -184,7 +184,7 @@ impl Pipe {
                             return;
                         }
                     }
-                    Found::Nothing | Found::End | Found::Lost => return,
+                    Found::Nothing | Found::End => return,
                 }
             }
         });
