@@ -62,12 +62,13 @@ pub async fn run(provider: Arc<dyn Provider>, job: Job) -> Result<Ended, RpcErro
     }
 }
 
-/// The same, boxed: the future of a handler may be large.
+/// The same, boxed: the future of a handler may be large. It may also panic when it is dropped.
 pub fn run_boxed(
     provider: Arc<dyn Provider>,
     job: Job,
 ) -> BoxFuture<'static, Result<Ended, RpcError>> {
-    run(provider, job).boxed()
+    let ended = AssertUnwindSafe(run(provider, job)).catch_unwind();
+    ended.map(|ended| ended.unwrap_or_else(|_panic| Err(RpcError::crashed("tool handler")))).boxed()
 }
 
 fn conclude(
@@ -110,10 +111,23 @@ mod tests {
                 "panics at once" => panic!("on purpose"),
                 "panics later" => async { panic!("on purpose") }.boxed(),
                 "hangs" => std::future::pending().boxed(),
+                "hangs and panics when dropped" => async {
+                    let _drop = PanicsWhenDropped;
+                    std::future::pending().await
+                }
+                .boxed(),
                 "refuses" => async { Err(CallError::InvalidArguments("no".into())) }.boxed(),
                 "asks" => async { Err(CallError::InputRequired(Box::default())) }.boxed(),
                 _ => async { Ok(ResultObject::empty()) }.boxed(),
             }
+        }
+    }
+
+    struct PanicsWhenDropped;
+
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("on purpose");
         }
     }
 
@@ -124,7 +138,7 @@ mod tests {
         }
         let operation = Operation::ReadResource(mood.to_owned());
         let (side, timeout) = (Side::silent(revision), Duration::from_secs(60));
-        match run(Arc::new(Moody), Job { operation, side, timeout, cancelled }).await {
+        match run_boxed(Arc::new(Moody), Job { operation, side, timeout, cancelled }).await {
             Ok(Ended::Result(result)) => Ok(serde_json::to_string(&result).unwrap()),
             Ok(Ended::Questions(_)) => Ok("questions".to_owned()),
             Err(error) => Err(error.code),
@@ -139,6 +153,8 @@ mod tests {
         assert_eq!(outcome("panics later", new, false).await, Err(Code::InternalError));
         assert_eq!(outcome("hangs", new, false).await, Err(Code::TimedOut));
         assert_eq!(outcome("hangs", new, true).await, Err(Code::Cancelled));
+        let worse = "hangs and panics when dropped";
+        assert_eq!(outcome(worse, new, false).await, Err(Code::InternalError));
         assert_eq!(outcome("asks", new, false).await, Ok("questions".to_owned()));
         let old = Revision::V2025_06_18;
         assert_eq!(outcome("refuses", old, false).await, Err(Code::InvalidParams));
