@@ -167,6 +167,7 @@ async fn ask(context: &CallContext, questions: InputRequiredResult) -> Result<Ro
         let questions = Questions { asks, state: state.map(Value::String) };
         return Err(CallError::InputRequired(Box::new(questions)));
     }
+    let _waiting = context.waits.begin();
     let asked = asks.into_iter().map(|(key, ask): (String, Ask)| {
         let answer = side.client.ask(ask);
         async move { Ok::<_, AskError>((key, answer.await?)) }

@@ -151,12 +151,13 @@ impl Line {
                 let call = self.call.as_ref().ok_or_else(|| translate::refusal(AskError::Gone))?;
                 let can = ask.kind.check(call.side.capabilities);
                 can.map_err(|error| translate::refusal(AskError::Impossible(error)))?;
-                Some((ask.kind, call.side.client.ask(ask)))
+                // The time of its client is not the call's own.
+                Some((ask.kind, call.waits.begin(), call.side.client.ask(ask)))
             }
         };
         Ok(async move {
             // That this is answered at all is what a ping wants to know.
-            let Some((kind, answer)) = asked else { return Ok(ClientResult::empty(())) };
+            let Some((kind, _waiting, answer)) = asked else { return Ok(ClientResult::empty(())) };
             let answer = answer.await.map_err(translate::refusal)?;
             translate::answer(kind, &answer).map_err(encoding)
         })

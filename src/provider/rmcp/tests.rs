@@ -192,6 +192,22 @@ async fn operations_reach_the_handler_and_results_fit_the_era() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_time_of_the_client_is_not_the_call_s() {
+    let (server, _, _lives) = everything();
+    for name in ["ask", "greet"] {
+        let client = Client::new(true, 0);
+        let asked = text(&server, tool(name, json!({ "text": "Hello" })), side(LEGACY, &client));
+        let answers = async {
+            client.asked.acquire().await.unwrap().forget();
+            tokio::time::sleep(Duration::from_secs(120)).await;
+            client.answers.add_permits(1);
+        };
+        let (outcome, ()) = tokio::join!(asked, answers);
+        assert!(outcome.contains("Ada"), "{name}: {outcome}");
+    }
+}
+
 #[tokio::test]
 async fn a_handler_sees_its_client_but_never_the_tasks_extension() {
     let (server, _, _lives) = everything();
