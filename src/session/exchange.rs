@@ -151,8 +151,12 @@ impl SideWay {
         self.0.stream(&mut self.0.lock().0);
     }
 
-    /// Ends the stream without the answer; the client comes back for it.
+    /// Ends the stream without the answer; the client comes back for it, where its revision knows
+    /// that and its stream began with an id to come back with.
     pub fn release(&self) {
+        if !self.0.record.revision.primes_streams() {
+            return;
+        }
         let mut state = self.0.lock();
         if let Some(stream) = self.0.stream(&mut state.0) {
             self.0.record.streams.release(stream);

@@ -160,6 +160,16 @@ async fn a_tool_can_send_its_client_away_to_come_back_for_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn older_clients_are_not_sent_away() {
+    let node = TestNode::start().await;
+    let session = asked_session(&node, "2025-06-18").await;
+    let mut events = session.events(&tool_call(1, "talk__release", json!({}))).await;
+    node.talker.go.add_permits(1);
+    assert_eq!(events.rest().await, ["result"], "they would not come back");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_answer_comes_whatever_was_told_before() {
     let node = TestNode::start().await;
     let session = node.session().await;
