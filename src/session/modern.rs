@@ -68,7 +68,7 @@ impl Work {
         cancelled: CancellationToken,
     ) -> Result<Begun, RpcError> {
         let inputs = match &call {
-            Call::Operate(operation) => self.rounds.inputs(NOBODY, operation, &extras)?,
+            Call::Operate(operation) => self.rounds.inputs(scope, NOBODY, operation, &extras)?,
             _ => Inputs::default(),
         };
         let (sender, messages) = mpsc::channel(WAITING);

@@ -1,7 +1,7 @@
 //! Rounds of one modern request: it is answered with questions, and comes again with the answers.
 //!
 //! Nothing is kept here between the rounds. What has to be known again travels with the client as
-//! `requestState`, sealed, and bound to who asked, what was asked, and a time.
+//! `requestState`, sealed, and bound to who asked, where and what was asked, and a time.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::seal::Seal;
+use crate::catalogue::Scope;
 use crate::protocol::call::Reference;
 use crate::protocol::envelope::is_object;
 use crate::protocol::meta::Extras;
@@ -44,13 +45,14 @@ impl Rounds {
     /// is too old, and for answers that are no objects.
     pub fn inputs(
         &self,
+        scope: &Scope,
         principal: &str,
         operation: &Operation,
         extras: &Extras,
     ) -> Result<Inputs, RpcError> {
         let mut inputs = Inputs::default();
         if let Some(sealed) = &extras.request_state {
-            let carried = self.open(sealed, &bound(principal, operation))?;
+            let carried = self.open(sealed, &bound(scope, principal, operation))?;
             inputs = Inputs { answers: carried.answers, state: carried.state };
         }
         for (key, answer) in &extras.input_responses {
@@ -68,6 +70,7 @@ impl Rounds {
     /// -32603 where state and answers are too large to be carried.
     pub fn ask(
         &self,
+        scope: &Scope,
         principal: &str,
         operation: &Operation,
         inputs: &Inputs,
@@ -84,7 +87,7 @@ impl Rounds {
             let why = "The answers so far are too large to be carried to the next round";
             return Err(RpcError::new(Code::InternalError, why));
         }
-        let state = self.0.seal(&text, &bound(principal, operation));
+        let state = self.0.seal(&text, &bound(scope, principal, operation));
         let state = state.map_err(|_| RpcError::crashed("seal"))?;
         let asks = questions.asks.iter();
         let asks = asks.map(|(key, ask)| Ok((key, ask.to_input_request()?)));
@@ -111,8 +114,9 @@ impl Rounds {
     }
 }
 
-/// Who asks what, as a digest: the same request comes again, under another id.
-fn bound(principal: &str, operation: &Operation) -> Vec<u8> {
+/// Who asks what and where, as a digest: the same request comes again, under another id. Servers may
+/// have tools of the same name.
+fn bound(scope: &Scope, principal: &str, operation: &Operation) -> Vec<u8> {
     let arguments = |raw: Option<&RawValue>| {
         // Through a value, so that blanks don't count.
         let value = raw.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
@@ -132,8 +136,12 @@ fn bound(principal: &str, operation: &Operation) -> Vec<u8> {
             }
         },
     };
+    let server = match scope {
+        Scope::Federated => "",
+        Scope::Server(server) => server,
+    };
     let mut digest = Sha256::new();
-    for part in std::iter::once(principal).chain(parts.iter().map(String::as_str)) {
+    for part in [server, principal].into_iter().chain(parts.iter().map(String::as_str)) {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
@@ -149,6 +157,8 @@ mod tests {
     use super::*;
     use crate::protocol::call::ToolCall;
     use crate::protocol::{Ask, AskKind};
+
+    const ALL: Scope = Scope::Federated;
 
     fn operation(name: &str, arguments: &str) -> Operation {
         let arguments = Some(serde_json::from_str(arguments).unwrap());
@@ -169,32 +179,34 @@ mod tests {
             let asks = BTreeMap::from([("roots".to_owned(), ask)]);
             Questions { asks, state: Some(state.into()) }
         };
-        let first = rounds.ask("p", &call, &Inputs::default(), questions("one")).unwrap();
+        let first = rounds.ask(&ALL, "p", &call, &Inputs::default(), questions("one")).unwrap();
         assert_eq!(first.get("resultType"), Some("\"input_required\""));
         assert_eq!(first.get("inputRequests"), Some(r#"{"roots":{"method":"roots/list"}}"#));
         let state = first.get("requestState").unwrap();
-        let inputs = rounds.inputs("p", &call, &retry(state, r#"{"roots":{"a":1}}"#)).unwrap();
+        let inputs =
+            rounds.inputs(&ALL, "p", &call, &retry(state, r#"{"roots":{"a":1}}"#)).unwrap();
         assert_eq!(inputs.state, Some("one".into()));
-        let second = rounds.ask("p", &call, &inputs, Questions::default()).unwrap();
+        let second = rounds.ask(&ALL, "p", &call, &inputs, Questions::default()).unwrap();
         assert_eq!(second.get("inputRequests"), None);
         let state = second.get("requestState").unwrap();
         let again = operation("a", r#"{"x":1}"#);
-        let inputs = rounds.inputs("p", &again, &retry(state, "{}")).unwrap();
+        let inputs = rounds.inputs(&ALL, "p", &again, &retry(state, "{}")).unwrap();
         assert_eq!(inputs.answers.get("roots").unwrap().get(), r#"{"a":1}"#);
         assert_eq!(inputs.state, Some("one".into()));
 
         let changed = state.replace(&state[5..6], if &state[5..6] == "A" { "B" } else { "A" });
-        for (who, what, state) in [
-            ("q", &call, state),
-            ("p", &operation("b", r#"{"x":1}"#), state),
-            ("p", &operation("a", r#"{"x":2}"#), state),
-            ("p", &call, changed.as_str()),
-            ("p", &call, "\"\""),
+        for (scope, who, what, state) in [
+            (ALL, "q", &call, state),
+            (Scope::Server("s".into()), "p", &call, state),
+            (ALL, "p", &operation("b", r#"{"x":1}"#), state),
+            (ALL, "p", &operation("a", r#"{"x":2}"#), state),
+            (ALL, "p", &call, changed.as_str()),
+            (ALL, "p", &call, "\"\""),
         ] {
-            let error = rounds.inputs(who, what, &retry(state, "{}")).unwrap_err();
+            let error = rounds.inputs(&scope, who, what, &retry(state, "{}")).unwrap_err();
             assert_eq!(error.code, Code::InvalidParams);
         }
-        assert!(rounds.inputs("p", &call, &retry("null", r#"{"roots":7}"#)).is_err());
+        assert!(rounds.inputs(&ALL, "p", &call, &retry("null", r#"{"roots":7}"#)).is_err());
     }
 
     #[test]
@@ -203,8 +215,9 @@ mod tests {
         let call = operation("a", "{}");
         let old = Carried { until: now() - 1, answers: BTreeMap::new(), state: None };
         let text = serde_json::to_vec(&old).unwrap();
-        let sealed = rounds.0.seal(&text, &bound("p", &call)).unwrap();
-        let error = rounds.inputs("p", &call, &retry(&format!("\"{sealed}\""), "{}")).unwrap_err();
+        let sealed = rounds.0.seal(&text, &bound(&ALL, "p", &call)).unwrap();
+        let error =
+            rounds.inputs(&ALL, "p", &call, &retry(&format!("\"{sealed}\""), "{}")).unwrap_err();
         assert!(error.message.contains("too old"));
     }
 }

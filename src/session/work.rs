@@ -164,7 +164,8 @@ impl Work {
             }
             Ok(Choice::Plain) => {}
         }
-        let (rounds, inputs) = (self.rounds.clone(), Arc::clone(&side.inputs));
+        let (rounds, scope) = (self.rounds.clone(), caller.scope.clone());
+        let inputs = Arc::clone(&side.inputs);
         let hints = asked.is_some() && matches!(operation, Operation::ReadResource(_));
         let job = Job { operation, side, timeout: self.timeout, cancelled };
         let running = run_boxed(provider, job);
@@ -173,7 +174,7 @@ impl Work {
                 (Ended::Result(result), _) if hints => hinted(result),
                 (Ended::Result(result), _) => Ok(result),
                 (Ended::Questions(questions), Some(asked)) => {
-                    rounds.ask(NOBODY, &asked, &inputs, questions)
+                    rounds.ask(&scope, NOBODY, &asked, &inputs, questions)
                 }
                 (Ended::Questions(_), None) => Err(cannot_ask()),
             }

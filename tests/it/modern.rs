@@ -32,6 +32,23 @@ fn capable(capabilities: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_one_server_is_no_other_s() {
+    let node = TestNode::start().await;
+    let meta = capable(json!({ "elicitation": {} }));
+    let post = async |server: &str, more| {
+        let (body, headers) =
+            (call(1, "ask", meta.clone(), more), modern_headers("tools/call", "ask"));
+        node.post(&format!("/mcp/{server}"), &headers, &body).await.json()
+    };
+    let asked = post("talk", json!({})).await;
+    let state = json!({ "requestState": asked["result"]["requestState"] });
+    assert_eq!(post("talk", state.clone()).await["result"]["resultType"], "input_required");
+    let refused = post("demo", state).await;
+    assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_asked_for_comes_before_the_answer() {
     let node = TestNode::start().await;
     let (progress, message) = ("notifications/progress", "notifications/message");
