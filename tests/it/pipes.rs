@@ -241,6 +241,22 @@ async fn a_client_that_was_told_too_much_is_told_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_can_ask_its_client() {
+    let node = TestNode::start_with(|config| config.http.legacy_sse = true).await;
+    let mut old = opened(&node, "2025-03-26").await;
+    let (ping, ask) = (request(2, "ping", json!({})), tool_call(3, "talk__ask", json!({})));
+    old.send(&format!("[{ping},{ask}]")).await;
+    let question = old.read().await;
+    assert_eq!(question["method"], "elicitation/create");
+    let decline =
+        json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "action": "decline" } });
+    old.send(&decline.to_string()).await;
+    let answers = old.read().await;
+    assert_eq!((&answers[0]["id"], &answers[1]["id"]), (&json!(2), &json!(3)), "{answers}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn http_and_sse_are_off_by_default() {
     let node = TestNode::start().await;
     for (method, path) in [(Method::GET, "/sse"), (Method::POST, "/messages?sessionId=x")] {

@@ -197,11 +197,15 @@ impl Pipe {
         let link = self.link.clone();
         match link.record().filter(|record| record.revision.has_batches()) {
             Some(record) => {
-                let (endpoint, scope) = (&link.endpoint, &link.scope);
-                let responses = batch::responses(endpoint, scope, &record, messages).await;
-                if let Some(responses) = responses {
-                    let _ = link.out.send(Bytes::from(responses)).await;
-                }
+                let Ok(answer) = link.out.clone().reserve_owned().await else { return };
+                // A task, because its requests may ask what the client answers by a later message.
+                self.tasks.spawn(async move {
+                    let (endpoint, scope) = (&link.endpoint, &link.scope);
+                    let responses = batch::responses(endpoint, scope, &record, messages).await;
+                    if let Some(responses) = responses {
+                        answer.send(Bytes::from(responses));
+                    }
+                });
             }
             None => self.send(None, Err(batch::unknown())).await,
         }
