@@ -19,7 +19,7 @@ use crate::events::Events;
 use crate::talker::Talker;
 
 /// Nothing in these tests takes longer, unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const MODERN: &str = "2026-07-28";
 

@@ -64,19 +64,20 @@ impl ToolResult {
     }
 
     pub(super) fn into_object(self) -> Result<ResultObject, RpcError> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Wire<'a> {
-            content: &'a [ContentBlock],
-            #[serde(skip_serializing_if = "Option::is_none")]
-            structured_content: Option<&'a Value>,
-            is_error: bool,
-            #[serde(rename = "_meta", skip_serializing_if = "Map::is_empty")]
-            meta: &'a Map<String, Value>,
-        }
-        let Self { content, structured, is_error, meta } = &self;
-        let structured_content = structured.as_ref();
-        ResultObject::of(&Wire { content, structured_content, is_error: *is_error, meta })
+        let encode = || {
+            let mut object = ResultObject::empty();
+            object.set("content", &self.content)?;
+            if let Some(structured) = &self.structured {
+                object.set("structuredContent", structured)?;
+            }
+            object.set("isError", &self.is_error)?;
+            if !self.meta.is_empty() {
+                object.set("_meta", &self.meta)?;
+            }
+            Ok::<_, serde_json::Error>(object)
+        };
+        let encoded = encode();
+        encoded.map_err(|_| RpcError::new(Code::InternalError, "The result could not be encoded"))
     }
 }
 

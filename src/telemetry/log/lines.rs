@@ -12,6 +12,8 @@ use prometheus_client::metrics::counter::Counter;
 
 /// Lines that wait for stderr.
 pub(super) const WAITING_LINES: usize = 8_192;
+/// Bytes of lines that are written at once, as far as lines wait.
+const AT_ONCE: usize = 64 * 1024;
 /// How long the end of the process waits for them.
 const LAST_LINES: Duration = Duration::from_secs(1);
 /// Losses are told this often at most: where they go on, a line about each would add to them.
@@ -112,13 +114,16 @@ fn write(receiver: &Receiver<Msg>, mut out: impl Write, mut losses: Losses, tell
             _ => receiver.recv_timeout(TELL_EVERY),
         };
         match received {
-            Ok(Msg::Line(line)) => drop(out.write_all(&line)),
+            Ok(Msg::Line(line)) => {
+                let flush = gather(receiver, line, &mut out);
+                if let Some(done) = flush {
+                    losses.tell(&tell);
+                    finish(receiver, &mut out, &done);
+                }
+            }
             Ok(Msg::Flush(done)) => {
                 losses.tell(&tell);
-                while let Ok(Msg::Line(line)) = receiver.try_recv() {
-                    let _ = out.write_all(&line);
-                }
-                let _ = done.send(());
+                finish(receiver, &mut out, &done);
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
@@ -128,6 +133,36 @@ fn write(receiver: &Receiver<Msg>, mut out: impl Write, mut losses: Losses, tell
             losses.tell(&tell);
         }
     }
+}
+
+/// Writes a line and all that wait behind it at once: a system call for each would cost more than
+/// the lines. Gives back a flush that it met.
+fn gather(
+    receiver: &Receiver<Msg>,
+    mut lines: Vec<u8>,
+    out: &mut impl Write,
+) -> Option<SyncSender<()>> {
+    let mut flush = None;
+    while lines.len() < AT_ONCE {
+        match receiver.try_recv() {
+            Ok(Msg::Line(line)) => lines.extend_from_slice(&line),
+            Ok(Msg::Flush(done)) => {
+                flush = Some(done);
+                break;
+            }
+            Err(_) => break,
+        }
+    }
+    let _ = out.write_all(&lines);
+    flush
+}
+
+/// Writes what still waits, and says so.
+fn finish(receiver: &Receiver<Msg>, out: &mut impl Write, done: &SyncSender<()>) {
+    while let Ok(Msg::Line(line)) = receiver.try_recv() {
+        let _ = out.write_all(&line);
+    }
+    let _ = done.send(());
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
+use reqwest::{Client, Method};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::harness::{Answer, TestNode, client, modern, modern_headers, send, until, within};
+use crate::harness::{Answer, PATIENCE, TestNode, modern, modern_headers, send, until, within};
 
 /// How often each calls: often enough to meet whatever goes wrong, and no load by itself.
 const PACE: Duration = Duration::from_millis(5);
@@ -28,12 +28,14 @@ impl Bystander {
     pub(crate) async fn of(node: &TestNode) -> Self {
         let clients = JoinSet::new();
         let mut all = Self { stopped: Arc::default(), calls: Arc::default(), clients };
-        let session = node.session().await;
+        let mut session = node.session().await;
+        // The nodes of these tests close what is idle for a moment: no connection is kept.
+        session.client = fresh();
         all.calls_on(move |number| {
             let session = session.clone();
             async move { session.call(number, "demo__echo", text(number)).await }
         });
-        let (url, client) = (format!("{}/mcp", node.url), client());
+        let (url, client) = (format!("{}/mcp", node.url), fresh());
         all.calls_on(move |number| {
             let (url, client) = (url.clone(), client.clone());
             async move {
@@ -86,6 +88,12 @@ impl Bystander {
             assert!(failed.is_empty(), "{} calls failed: {failed:#?}", failed.len());
         }
     }
+}
+
+/// A client that connects anew for each request.
+fn fresh() -> Client {
+    let builder = Client::builder().no_proxy().timeout(PATIENCE);
+    builder.pool_max_idle_per_host(0).build().unwrap()
 }
 
 fn text(number: usize) -> serde_json::Value {
