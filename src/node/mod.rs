@@ -31,7 +31,7 @@ use crate::transport::http::endpoint::{Endpoint, Parts};
 use crate::transport::http::guard::Guard;
 use crate::transport::http::responder::Responder;
 use crate::transport::http::{Connections, Socket, descriptors, listener, routes, sse2024};
-use crate::transport::pipe::Link;
+use crate::transport::pipe::{self, Link};
 use crate::transport::stdio::Stdio;
 use crate::tree::{self, Slots, tree};
 
@@ -157,7 +157,8 @@ impl Node {
         let listener = |front| control::listener::Config { front, methods: methods.clone() };
         let ends = TaskTracker::new();
         let stdio = doors.stdio.map(|Ends { reader, writer }| {
-            Stdio::new(reader, writer, parts.http.body_limit_bytes, &ends)
+            let room = pipe::room(&endpoint);
+            Stdio::new(reader, writer, parts.http.body_limit_bytes, room, &ends)
         });
         let served = stdio.clone().map(|stdio| {
             let (scope, out) = (Scope::Federated, stdio.out());
@@ -343,6 +344,7 @@ fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
         work: Work { published: published.clone(), timeout: request_timeout, rounds, tasks },
         sessions,
         room,
+        max_in_flight_per_client: config.requests.max_in_flight_per_session,
         admission: Admission::new(&config.requests, metrics.in_flight.clone()),
         metrics,
         health,

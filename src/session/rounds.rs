@@ -114,8 +114,8 @@ impl Rounds {
     }
 }
 
-/// Who asks what and where, as a digest: the same request comes again, under another id. Servers may
-/// have tools of the same name.
+/// Who asks what and where, as a digest: the same request comes again, under another id. Servers
+/// may have tools of the same name.
 fn bound(scope: &Scope, principal: &str, operation: &Operation) -> Vec<u8> {
     let arguments = |raw: Option<&RawValue>| {
         // Through a value, so that blanks don't count.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::lines::{LineError, Lines};
-use super::pipe::{Link, Pipe, WAITING};
+use super::pipe::{Link, Pipe};
 
 /// A line that was read; none for one that was too long.
 type Line = Option<Vec<u8>>;
@@ -32,14 +32,15 @@ pub struct Stdio {
 }
 
 impl Stdio {
-    /// Reads and writes lines of at most `limit` bytes, in tasks that end with their ends.
-    pub fn new<R, W>(reader: R, writer: W, limit: usize, owner: &TaskTracker) -> Self
+    /// Reads and writes lines of at most `limit` bytes, in tasks that end with their ends. `room`
+    /// messages may wait to be written.
+    pub fn new<R, W>(reader: R, writer: W, limit: usize, room: usize, owner: &TaskTracker) -> Self
     where
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
         let (line, lines) = mpsc::channel(READ_AHEAD);
-        let (out, messages) = mpsc::channel(WAITING);
+        let (out, messages) = mpsc::channel(room);
         let (closed, written) = (CancellationToken::new(), Arc::new(Notify::new()));
         owner.spawn(read_lines(Lines::new(reader, limit), line));
         owner.spawn(write_lines(messages, writer, Arc::clone(&written), closed.clone()));

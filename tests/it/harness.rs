@@ -109,6 +109,11 @@ impl TestNode {
         send(&client(), Method::GET, &format!("{}{path}", self.probes), &[], "").await
     }
 
+    /// Stops the node without waiting for what runs.
+    pub(crate) async fn stop_at_once(&self) {
+        within(self.node.stop(Duration::ZERO)).await;
+    }
+
     /// Stops the node; a test that forgets to leaves it to `Drop`, which kills it.
     pub(crate) async fn stop(&self) {
         within(self.node.stop(PATIENCE)).await;

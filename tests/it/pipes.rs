@@ -257,6 +257,39 @@ async fn a_batch_can_ask_its_client() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn as_many_requests_as_a_session_may_have_can_ask() {
+    let node = TestNode::start_with(|config| config.http.legacy_sse = true).await;
+    let mut old = opened(&node, "2025-11-25").await;
+    for id in 0..256 {
+        old.send(&tool_call(id, "talk__ask", json!({}))).await;
+        assert_eq!(old.read().await["method"], "elicitation/create", "{id}");
+    }
+    node.stop_at_once().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_has_a_bounded_number_of_modern_requests() {
+    let node = TestNode::start_with(|config| {
+        config.http.legacy_sse = true;
+        config.requests.max_in_flight_per_session = 2;
+    })
+    .await;
+    let mut old = Old::open(&node).await;
+    let listen = |id| modern(id, "subscriptions/listen", json!({ "notifications": {} }));
+    for id in [1, 2] {
+        old.send(&listen(id)).await;
+        assert_eq!(old.read().await["method"], "notifications/subscriptions/acknowledged");
+    }
+    old.send(&listen(3)).await;
+    let refused = old.read().await;
+    assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(3), &json!(-31003)));
+    old.send(&cancelled(1)).await;
+    old.send(&modern(4, "server/discover", json!({}))).await;
+    assert_eq!(old.read().await["id"], 4);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn http_and_sse_are_off_by_default() {
     let node = TestNode::start().await;
     for (method, path) in [(Method::GET, "/sse"), (Method::POST, "/messages?sessionId=x")] {

@@ -29,6 +29,8 @@ pub struct Parts {
     pub sessions: Sessions,
     /// Who may come in.
     pub admission: Admission,
+    /// Requests of one client at once.
+    pub max_in_flight_per_client: usize,
     /// Room for bodies.
     pub room: Room,
     /// What is counted.

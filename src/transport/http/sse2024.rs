@@ -23,7 +23,7 @@ use super::{mcp, sse};
 use crate::catalogue::Scope;
 use crate::protocol::{Code, RpcError};
 use crate::session::Transport;
-use crate::transport::pipe::{Link, Pipe, WAITING};
+use crate::transport::pipe::{self, Link, Pipe};
 
 /// Messages of one client that wait to be taken; past it, it has to try again.
 const POSTED: usize = 64;
@@ -54,7 +54,7 @@ pub fn open(scope: Scope, endpoint: &Endpoint) -> Response {
         return answer.into_response(Accepts::JSON);
     }
     let (posted, messages) = mpsc::channel(POSTED);
-    let (out, outgoing) = mpsc::channel(WAITING);
+    let (out, outgoing) = mpsc::channel(pipe::room(endpoint));
     // 122 bits from the operating system's generator: the id is the only key to the stream.
     let id = Uuid::new_v4().simple().to_string();
     let streams = endpoint.0.sse.clone();

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +27,15 @@ use crate::telemetry::Observation;
 use crate::transport::http::endpoint::Endpoint;
 use crate::transport::http::{batch, legacy, mcp};
 
-/// Messages that wait to be written. Each answer has its room before its request is taken.
-pub const WAITING: usize = 256;
+/// Messages beside the answers that wait to be written.
+const WAITING: usize = 256;
+
+/// Messages that may wait to be written to one client. Each answer has its room before its request
+/// is taken, and what requests send meanwhile has room beside as many of each era as there may be.
+pub fn room(endpoint: &Endpoint) -> usize {
+    let answers = endpoint.0.max_in_flight_per_client.saturating_mul(2);
+    answers.saturating_add(WAITING).min(Semaphore::MAX_PERMITS)
+}
 
 /// What outlives the one who serves the pipe: its session, and the way out.
 #[derive(Clone)]

@@ -1,7 +1,6 @@
 //! The modern requests of a pipe: tasks of the one who serves it.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -37,28 +36,34 @@ impl Pipe {
         let error = match parsed {
             Ok((checked, call, extras)) => {
                 let cancelled = CancellationToken::new();
-                let free = match lock(&self.running).entry(request.id.clone()) {
-                    Entry::Occupied(_) => false,
-                    Entry::Vacant(free) => {
-                        free.insert(cancelled.clone());
-                        true
+                match self.enter(&request.id, &cancelled) {
+                    Ok(()) => {
+                        let scope = &self.link.scope;
+                        mcp::note_tool(&self.link.endpoint, scope, &call, |tool| seen.calls(tool));
+                        let asked = Asked { id: request.id, checked, seen, cancelled };
+                        return self.work(asked, call, extras).await;
                     }
-                };
-                if free {
-                    let scope = &self.link.scope;
-                    mcp::note_tool(&self.link.endpoint, scope, &call, |tool| seen.calls(tool));
-                    let asked = Asked { id: request.id, checked, seen, cancelled };
-                    return self.work(asked, call, extras).await;
+                    Err(error) => error,
                 }
-                RpcError::new(
-                    Code::InvalidRequest,
-                    "Invalid request: a request with this id is still running",
-                )
             }
             Err(error) => error,
         };
         seen.finish(&Err(error.clone()));
         self.send_as(Era::Modern, Some(request.id), Err(error)).await;
+    }
+
+    /// Notes a request among the running ones.
+    fn enter(&self, id: &RequestId, cancelled: &CancellationToken) -> Result<(), RpcError> {
+        let mut running = lock(&self.running);
+        if running.contains_key(id) {
+            let why = "Invalid request: a request with this id is still running";
+            return Err(RpcError::new(Code::InvalidRequest, why));
+        }
+        if running.len() >= self.link.endpoint.0.max_in_flight_per_client {
+            return Err(RpcError::overloaded("requests.max_in_flight_per_session"));
+        }
+        running.insert(id.clone(), cancelled.clone());
+        Ok(())
     }
 
     async fn work(&mut self, asked: Asked, call: Call, extras: Extras) {
@@ -72,6 +77,7 @@ impl Pipe {
             endpoint,
             seen: Some(asked.seen),
             running: Arc::clone(&self.running),
+            cancelled: asked.cancelled.clone(),
         };
         let cancelled = asked.cancelled.clone();
         if let Call::Listen(filter) = call {
@@ -87,8 +93,13 @@ impl Pipe {
         let Some(place) = parts.admission.admit() else {
             return answer.give(Err(mcp::overloaded_error(&self.link.endpoint)));
         };
-        let begun =
-            parts.work.begin(&self.link.scope, asked.checked, call, extras, cancelled.clone());
+        let begun = parts.work.begin(
+            &self.link.scope,
+            asked.checked,
+            call,
+            extras,
+            cancelled.child_token(),
+        );
         let (work, mut messages) = match begun {
             Err(error) => return answer.give(Err(error)),
             Ok(Begun { planned: Planned::Answer(outcome), .. }) => return answer.give(outcome),
@@ -99,7 +110,9 @@ impl Pipe {
             let _place = place;
             let carry = async {
                 while let Some(message) = messages.recv().await {
-                    let _ = out.send(message).await;
+                    if !cancelled.is_cancelled() {
+                        let _ = out.send(message).await;
+                    }
                 }
             };
             let work = cancelled.run_until_cancelled(work);
@@ -160,6 +173,7 @@ struct Answer {
     endpoint: Endpoint,
     seen: Option<Observation>,
     running: Arc<Mutex<HashMap<RequestId, CancellationToken>>>,
+    cancelled: CancellationToken,
 }
 
 impl Answer {
@@ -185,7 +199,10 @@ impl Answer {
     }
 
     fn conclude(&mut self, outcome: Outcome) {
-        lock(&self.running).remove(&self.id);
+        // The id of a cancelled request is free again, and may be another's by now.
+        if !self.cancelled.is_cancelled() {
+            lock(&self.running).remove(&self.id);
+        }
         if let Some(seen) = self.seen.take() {
             seen.finish(&outcome);
         }
