@@ -48,15 +48,20 @@ pub struct Admission {
 pub struct InFlight {
     gauge: Gauge,
     _permit: OwnedSemaphorePermit,
-    _room: Option<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl InFlight {
     /// Keeps the room of the request's body as long as the request.
     #[must_use]
     pub fn with_room(mut self, room: OwnedSemaphorePermit) -> Self {
-        self._room = Some(room);
+        self.room = Some(room);
         self
+    }
+
+    /// Gives the place back, but not yet the room.
+    pub fn into_room(mut self) -> Option<OwnedSemaphorePermit> {
+        self.room.take()
     }
 }
 
@@ -71,7 +76,7 @@ impl Admission {
     pub fn admit(&self) -> Option<InFlight> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         self.in_flight.inc();
-        Some(InFlight { gauge: self.in_flight.clone(), _permit: permit, _room: None })
+        Some(InFlight { gauge: self.in_flight.clone(), _permit: permit, room: None })
     }
 
     /// Requests in the node now.

@@ -203,7 +203,7 @@ impl Running {
 }
 
 /// Opens a stream of notifications. It holds no place: what is open all day would use them up;
-/// streams are bounded by the connections.
+/// streams are bounded by the connections, and by the room for what they listen for.
 fn open_listen(
     endpoint: &Endpoint,
     scope: &Scope,
@@ -212,7 +212,7 @@ fn open_listen(
     filter: crate::protocol::call::Filter,
     place: InFlight,
 ) -> Reply {
-    drop(place);
+    let room = place.into_room();
     if !accepts.events {
         let why = "subscriptions/listen answers by events; accept text/event-stream";
         let error = RpcError::new(Code::InvalidRequest, why);
@@ -230,7 +230,7 @@ fn open_listen(
     };
     let open: OpenStream = parts.metrics.open_stream("modern", "http");
     let messages = listen.messages(&parts.work.published).map(move |message| {
-        let _ = &open;
+        let _ = (&open, &room);
         sse::message(None, &message)
     });
     Reply::Events(sse::response(messages))

@@ -17,7 +17,7 @@ use warp::Buf;
 use warp::reply::Response;
 
 use super::answer::{Accepts, Answer};
-use super::body;
+use super::body::{self, ReadBody};
 use super::endpoint::Endpoint;
 use super::{mcp, sse};
 use crate::catalogue::Scope;
@@ -30,7 +30,7 @@ const POSTED: usize = 64;
 
 /// The open streams by their ids, and the ways to those who serve them.
 #[derive(Debug, Clone, Default)]
-pub struct Streams(Arc<Mutex<HashMap<String, mpsc::Sender<Vec<u8>>>>>);
+pub struct Streams(Arc<Mutex<HashMap<String, mpsc::Sender<ReadBody>>>>);
 
 /// An entry among the open streams, and the session that ends with it.
 struct Open {
@@ -72,9 +72,9 @@ pub fn open(scope: Scope, endpoint: &Endpoint) -> Response {
     sse::response(events)
 }
 
-async fn serve(mut pipe: Pipe, mut messages: mpsc::Receiver<Vec<u8>>) {
+async fn serve(mut pipe: Pipe, mut messages: mpsc::Receiver<ReadBody>) {
     while let Some(message) = messages.recv().await {
-        pipe.take(&message).await;
+        pipe.take(&message.bytes).await;
     }
 }
 
@@ -122,7 +122,7 @@ where
     let (limit, patience) = (http.body_limit_bytes, http.body_timeout());
     match body::read(chunks, announced, limit, patience, &endpoint.0.room).await {
         Err(error) => mcp::unread(endpoint, error),
-        Ok(body) => match posted.try_send(body.bytes) {
+        Ok(body) => match posted.try_send(body) {
             Ok(()) => Answer::accepted(),
             Err(_) => {
                 let error = RpcError::overloaded("messages of one client");
