@@ -290,6 +290,22 @@ async fn a_client_has_a_bounded_number_of_modern_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_runs_when_the_node_drains_is_answered_on_sse() {
+    let node = TestNode::start_with(|config| config.http.legacy_sse = true).await;
+    let mut old = opened(&node, "2025-11-25").await;
+    old.send(&tool_call(2, "test__hold", json!({}))).await;
+    node.held.started().await;
+    let mut quiet = Old::open(&node).await;
+    let rest = async {
+        assert!(quiet.events.next().await.is_none());
+        node.held.release.add_permits(1);
+        old.events.rest().await
+    };
+    let (_, rest) = tokio::join!(node.stop(), rest);
+    assert_eq!(rest, ["result"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn http_and_sse_are_off_by_default() {
     let node = TestNode::start().await;
     for (method, path) in [(Method::GET, "/sse"), (Method::POST, "/messages?sessionId=x")] {

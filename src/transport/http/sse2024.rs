@@ -37,6 +37,15 @@ struct Open {
     streams: Streams,
     id: String,
     link: Link,
+    posted: mpsc::Sender<ReadBody>,
+}
+
+impl Open {
+    /// Whether all that was posted is taken, and all answers are on their way.
+    fn is_quiet(&self) -> bool {
+        let (posted, out) = (&self.posted, &self.link.out);
+        posted.capacity() == posted.max_capacity() && out.capacity() == out.max_capacity()
+    }
 }
 
 impl Drop for Open {
@@ -58,10 +67,10 @@ pub fn open(scope: Scope, endpoint: &Endpoint) -> Response {
     // 122 bits from the operating system's generator: the id is the only key to the stream.
     let id = Uuid::new_v4().simple().to_string();
     let streams = endpoint.0.sse.clone();
-    streams.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), posted);
+    streams.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), posted.clone());
     let first = sse::named("endpoint", &format!("/messages?sessionId={id}"));
     let link = Link::new(endpoint.clone(), scope, Transport::Sse, out);
-    let open = Open { streams, id, link: link.clone() };
+    let open = Open { streams, id, link: link.clone(), posted };
     let served = serve(Pipe::new(link), messages);
     let events = futures_util::stream::once(std::future::ready(first)).chain(carried(
         outgoing,
@@ -78,7 +87,8 @@ async fn serve(mut pipe: Pipe, mut messages: mpsc::Receiver<ReadBody>) {
     }
 }
 
-/// What goes to the client, while the same body serves what it posts.
+/// What goes to the client, while the same body serves what it posts. When the node drains it goes
+/// on until nothing is left to be answered.
 fn carried(
     outgoing: mpsc::Receiver<Bytes>,
     served: impl Future<Output = ()> + Send,
@@ -87,11 +97,17 @@ fn carried(
 ) -> impl Stream<Item = Bytes> + Send {
     let state = (outgoing, Box::pin(served), ending, open);
     unfold(state, |(mut outgoing, mut served, ending, open)| async move {
-        let message = tokio::select! {
-            message = outgoing.recv() => message?,
-            // It ends when nobody can post any more.
-            () = served.as_mut() => return None,
-            () = ending.cancelled() => return None,
+        let message = loop {
+            let drains = ending.is_cancelled();
+            if drains && open.is_quiet() {
+                return None;
+            }
+            tokio::select! {
+                message = outgoing.recv() => break message?,
+                // It ends when nobody can post any more.
+                () = served.as_mut() => return None,
+                () = ending.cancelled(), if !drains => {}
+            }
         };
         Some((sse::message(None, &message), (outgoing, served, ending, open)))
     })
