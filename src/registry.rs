@@ -7,15 +7,17 @@
 //! nothing, and a new incarnation goes on from it.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::catalogue::{Catalogue, Offer, Scope, ServerName};
 use crate::protocol::Kind;
@@ -23,6 +25,9 @@ use crate::provider::{Event, Hosted, Provider};
 
 /// How long a hosted server may take to say what it offers when the node starts.
 const FIRST_OFFER: Duration = Duration::from_secs(2);
+/// How long the background of a server that panicked rests: one that always does must not fill
+/// the log.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Changes that wait for who listens; who is further behind takes everything as changed.
 const WAITING_CHANGES: usize = 1_024;
 
@@ -146,18 +151,18 @@ impl Actor for Registry {
             // Listening before asking: no change falls between the two.
             let events = server.events();
             match timeout(FIRST_OFFER, announcement(&server)).await {
-                Ok(announcement) => first.push(announcement),
+                Ok(announcement) => first.extend(announcement),
                 Err(_elapsed) => {
                     tracing::warn!(server = %server.name(), "slow to say what it offers");
                     let (myself, server) = (myself.clone(), Arc::clone(&server));
                     listening.spawn(async move {
-                        let _ = myself.cast(Msg::Announce(announcement(&server).await));
+                        if let Some(announcement) = announcement(&server).await {
+                            let _ = myself.cast(Msg::Announce(announcement));
+                        }
                     });
                 }
             }
-            if let Some(background) = server.background() {
-                listening.spawn(background);
-            }
+            listening.spawn(background(Arc::clone(&server)));
             listening.spawn(listen(server, events, published.clone(), myself.clone()));
         }
         let mut state = RegistryState { published, servers, _listening: listening };
@@ -179,9 +184,31 @@ impl Actor for Registry {
     }
 }
 
-async fn announcement(server: &Arc<dyn Hosted>) -> Announcement {
-    let offer = Arc::new(server.offer().await);
-    Announcement { server: server.name(), offer, provider: Arc::clone(server) as Arc<dyn Provider> }
+/// What a server offers; `None` where it panics, which leaves what was announced before.
+async fn announcement(server: &Arc<dyn Hosted>) -> Option<Announcement> {
+    let offer = AssertUnwindSafe(async { server.offer().await }).catch_unwind().await;
+    let Ok(offer) = offer else {
+        tracing::error!(server = %server.name(), "it panicked as it was asked what it offers");
+        return None;
+    };
+    let (server, provider) = (server.name(), Arc::clone(server) as Arc<dyn Provider>);
+    Some(Announcement { server, offer: Arc::new(offer), provider })
+}
+
+/// Runs what a server does by itself. Where that panics it is begun anew, after a pause.
+async fn background(server: Arc<dyn Hosted>) {
+    loop {
+        let work = async {
+            if let Some(work) = server.background() {
+                work.await;
+            }
+        };
+        if AssertUnwindSafe(work).catch_unwind().await.is_ok() {
+            return;
+        }
+        tracing::error!(server = %server.name(), "its background panicked; it begins anew");
+        sleep(PAUSE).await;
+    }
 }
 
 /// Takes what a hosted server tells, until it is gone.
@@ -199,7 +226,10 @@ async fn listen(
         };
         // The announcement tells which lists changed.
         let lists = matches!(event, Event::ListChanged(_) | Event::Anything);
-        if lists && registry.cast(Msg::Announce(announcement(&server).await)).is_err() {
+        if lists
+            && let Some(announcement) = announcement(&server).await
+            && registry.cast(Msg::Announce(announcement)).is_err()
+        {
             return;
         }
         if !matches!(event, Event::ListChanged(_)) {

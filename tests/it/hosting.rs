@@ -1,15 +1,18 @@
 //! A server written for the official Rust SDK, in a whole node: the example, as it stands.
 
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use erlmcp::config::Config;
-use erlmcp::node::{Listeners, Node};
+use erlmcp::node::{Doors, Listeners, Node};
+use erlmcp::provider::native::{Handle, NativeServer};
 use erlmcp::provider::rmcp::host;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Session, client, modern, modern_headers, request, send, within};
+use crate::harness::{Session, client, modern, modern_headers, request, send, until, within};
 
 #[expect(dead_code, reason = "the example's own main")]
 #[path = "../../examples/rmcp_handler.rs"]
@@ -38,4 +41,40 @@ async fn both_eras_share_a_hosted_handler() {
     assert_eq!(answer["result"]["structuredContent"], json!({ "count": 5 }), "{answer}");
     assert_eq!(answer["result"]["resultType"], "complete");
     within(node.stop(Duration::from_secs(10))).await;
+}
+
+//! A server written for the official Rust SDK, in a whole node: the example, as it stands.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use erlmcp::config::Config;
+use erlmcp::node::{Doors, Listeners, Node};
+use erlmcp::provider::native::{Handle, NativeServer};
+use erlmcp::provider::rmcp::host;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Session, client, modern, modern_headers, request, send, until, within};
+
+#[expect(dead_code, reason = "the example's own main")]
+#[path = "../../examples/rmcp_handler.rs"]
+mod example;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_background_that_panics_is_begun_anew() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&begun);
+    let background = move |_: Handle| {
+        let earlier = count.fetch_add(1, Ordering::SeqCst);
+        async move { assert!(earlier > 0, "the background panics on purpose") }
+    };
+    let shaky = NativeServer::builder("shaky").background(background).build().unwrap();
+    let (config, doors) = (Config::default(), Doors::default());
+    let node = Node::start_with(config, doors, vec![Arc::new(shaky)]).await.unwrap();
+    until(|| begun.load(Ordering::SeqCst) == 2).await;
+    assert_eq!(node.root().tree().restarts, 0, "nothing else notices");
+    within(node.stop(Duration::ZERO)).await;
 }
