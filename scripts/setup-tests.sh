@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Rust: Erlang (the differential test of `supervisors` runs
-# against OTP itself), the official TypeScript and Python SDKs with their interpreters, and the
-# official conformance suites.
+# against OTP itself), the official TypeScript and Python SDKs with their interpreters, the MCP
+# Inspector, and the official conformance suites.
 # Quick when everything is there: it only compares lock files.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -59,6 +59,6 @@ mapfile -t missing < <(missing_packages)
 if [[ ${#missing[@]} -gt 0 ]]; then
   install_packages "${missing[@]}"
 fi
-install_npm $clients "the TypeScript SDK"
+install_npm $clients "the TypeScript SDKs and the MCP Inspector"
 install_npm tests/conformance "the conformance suites"
 install_python_client

@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use erlmcp::config::Config;
 use erlmcp::node::{Listeners, Node};
-use erlmcp::provider::native::{Context, NativeServer, NoArguments};
 use erlmcp::provider::{Hosted, demo};
 use erlmcp::transport::control::{Place, Socket};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, Semaphore, mpsc};
 
 use crate::events::Events;
-use crate::talker::Talker;
+pub(crate) use crate::held::{End, Held};
+use crate::{held, talker::Talker};
 
 /// Nothing in these tests takes longer, unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -74,7 +73,7 @@ impl TestNode {
         let scratch = Scratch::new();
         let control = Socket::bind(&Place { path: scratch.socket(), is_own: false }).unwrap();
         let listeners = Listeners { http: bind(), metrics: bind(), control: Some(control) };
-        let (server, held) = held_server();
+        let (server, held) = held::server();
         let talker = Arc::new(Talker::default());
         let hosted: Vec<Arc<dyn Hosted>> =
             vec![Arc::new(demo::server().unwrap()), Arc::new(server), talker.clone()];
@@ -271,65 +270,4 @@ pub(crate) fn modern_headers<'a>(method: &'a str, name: &'a str) -> Vec<(&'a str
         headers.push(("mcp-name", name));
     }
     headers
-}
-
-/// What the tool `test__hold` tells and waits for.
-#[derive(Clone)]
-pub(crate) struct Held {
-    started: Arc<Mutex<mpsc::Receiver<()>>>,
-    ended: Arc<Mutex<mpsc::Receiver<End>>>,
-    pub(crate) release: Arc<Semaphore>,
-}
-
-/// How a held call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    Finished,
-    Dropped,
-}
-
-impl Held {
-    pub(crate) async fn started(&self) {
-        within(async { self.started.lock().await.recv().await }).await.unwrap();
-    }
-
-    pub(crate) async fn ended(&self) -> End {
-        within(async { self.ended.lock().await.recv().await }).await.unwrap()
-    }
-}
-
-/// Tells how its call ended.
-struct Ending(mpsc::Sender<End>, End);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.0.try_send(self.1).expect("there is room for all ends");
-    }
-}
-
-/// The server `test`: `hold` waits to be released, `panic` panics.
-fn held_server() -> (NativeServer, Held) {
-    let (tell_start, started) = mpsc::channel(10_000);
-    let (tell_end, ended) = mpsc::channel(10_000);
-    let release = Arc::new(Semaphore::new(0));
-    let (started, ended) = (Arc::new(Mutex::new(started)), Arc::new(Mutex::new(ended)));
-    let held = Held { started, ended, release: release.clone() };
-    let server = NativeServer::builder("test")
-        .tool("hold", "Waits to be released.", move |_: NoArguments, _| {
-            let (release, started, ended) = (release.clone(), tell_start.clone(), tell_end.clone());
-            async move {
-                let mut ending = Ending(ended, End::Dropped);
-                started.send(()).await.unwrap();
-                release.acquire().await.unwrap().forget();
-                ending.1 = End::Finished;
-                "released"
-            }
-        })
-        .tool("panic", "Panics.", panics)
-        .build();
-    (server.unwrap(), held)
-}
-
-async fn panics(_: NoArguments, _: Context) {
-    panic!("the tool panics on purpose")
 }

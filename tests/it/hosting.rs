@@ -43,26 +43,6 @@ async fn both_eras_share_a_hosted_handler() {
     within(node.stop(Duration::from_secs(10))).await;
 }
 
-//! A server written for the official Rust SDK, in a whole node: the example, as it stands.
-
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
-use erlmcp::config::Config;
-use erlmcp::node::{Doors, Listeners, Node};
-use erlmcp::provider::native::{Handle, NativeServer};
-use erlmcp::provider::rmcp::host;
-use reqwest::Method;
-use serde_json::json;
-
-use crate::harness::{Session, client, modern, modern_headers, request, send, until, within};
-
-#[expect(dead_code, reason = "the example's own main")]
-#[path = "../../examples/rmcp_handler.rs"]
-mod example;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_background_that_panics_is_begun_anew() {
     let begun = Arc::new(AtomicUsize::new(0));

@@ -21,8 +21,9 @@ pub(crate) struct Talker {
 
 impl Default for Talker {
     fn default() -> Self {
-        let tools =
-            Mutex::new(vec!["tell", "ask", "wait", "work", "burst", "release", "flood", "headers"]);
+        let tools = Mutex::new(vec![
+            "tell", "ask", "wait", "work", "burst", "release", "flood", "grow", "headers",
+        ]);
         let (events, go) = (broadcast::Sender::new(16), std::sync::Arc::new(Semaphore::new(0)));
         Self { tools, events, go }
     }
@@ -86,6 +87,11 @@ impl Provider for Talker {
     fn call(&self, call: ProviderCall) -> BoxFuture<'static, Result<ResultObject, CallError>> {
         let (context, go) = (call.context, self.go.clone());
         match call.operation {
+            Operation::CallTool(tool) if tool.name == "grow" => {
+                self.grow();
+                let content = json!({ "content": [{ "type": "text", "text": "grown" }] });
+                std::future::ready(Ok(ResultObject::of(&content).unwrap())).boxed()
+            }
             Operation::CallTool(tool) => async move {
                 let text = match tool.name.as_str() {
                     "tell" => tell(&context),
