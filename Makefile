@@ -7,12 +7,14 @@ ARGS ?=
 # both shorter. A failure prints its seed or its script; `SEED=…` begins with that storm.
 CHAOS_STORMS ?= 20000
 OTP_SCRIPTS ?= 10000
+# How many sessions are opened and left in `make crowd`; `make test` has a smaller crowd.
+CROWD ?= 100000
 SEED ?= $(shell date +%s)
 # How long `make fuzz` feeds all fuzz targets together, in seconds.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos otp fuzz fmt clippy doctest doc deny unused \
+.PHONY: help run test check bench chaos crowd otp fuzz fmt clippy doctest doc deny unused \
 	test-needs check-needs
 
 help: ## list the targets
@@ -33,6 +35,10 @@ bench: ## measure the node under load (ARGS="--quick" and the like), then its su
 chaos: ## CHAOS_STORMS storms of faults on supervision trees, from a new seed
 	ERLMCP_CHAOS_SEEDS=$(CHAOS_STORMS) ERLMCP_CHAOS_FIRST_SEED=$(SEED) \
 		$(CARGO) test --locked --package supervisors --test it -- chaos:: --nocapture
+
+crowd: ## CROWD sessions opened and left at one node, and the memory that they take
+	ERLMCP_CROWD=$(CROWD) \
+		$(CARGO) test --locked --release --test it -- hostile::crowd:: --nocapture
 
 otp: test-needs ## replay OTP_SCRIPTS fresh scripts here and on Erlang's own supervisor
 	OTP_SCRIPTS=$(OTP_SCRIPTS) \

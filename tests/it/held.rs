@@ -27,6 +27,11 @@ impl Held {
         within(async { self.started.lock().await.recv().await }).await.unwrap();
     }
 
+    /// Whether one more had started already.
+    pub(crate) fn try_started(&self) -> bool {
+        self.started.try_lock().is_ok_and(|mut started| started.try_recv().is_ok())
+    }
+
     pub(crate) async fn ended(&self) -> End {
         within(async { self.ended.lock().await.recv().await }).await.unwrap()
     }

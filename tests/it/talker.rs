@@ -117,11 +117,14 @@ impl Provider for Talker {
                         "released".to_owned()
                     }
                     "flood" => {
-                        for number in 0..5_000 {
-                            log(&context, Level::Info, &format!("{number} {}", "x".repeat(10_000)));
-                            tokio::task::yield_now().await;
+                        // More than all buffers on the way hold, at a pace at which it is sent.
+                        let mut pace = tokio::time::interval(std::time::Duration::from_millis(2));
+                        while go.try_acquire().map(|go| go.forget()).is_err() {
+                            for _ in 0..10 {
+                                log(&context, Level::Info, &"x".repeat(10_000));
+                            }
+                            pace.tick().await;
                         }
-                        go.acquire().await.unwrap().forget();
                         "flooded".to_owned()
                     }
                     other => other.to_owned(),

@@ -3,8 +3,11 @@
 
 mod bodies;
 mod bystander;
+mod crowd;
 mod crowding;
+mod frames;
 mod heads;
+mod http2;
 mod leaving;
 mod pages;
 mod readers;

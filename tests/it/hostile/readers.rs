@@ -14,8 +14,8 @@ const EVENTS: &str = "Accept: application/json, text/event-stream\r\n";
 /// A node that waits a moment for a client that doesn't read.
 async fn impatient_node() -> TestNode {
     TestNode::start_with(|config| {
-        config.http.header_timeout_ms = 1_500;
-        config.requests.timeout_ms = 2_000;
+        config.http.header_timeout_ms = 5_000;
+        config.requests.timeout_ms = 20_000;
     })
     .await
 }
