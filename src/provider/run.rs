@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::json;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -54,7 +55,8 @@ pub async fn run(provider: Arc<dyn Provider>, job: Job) -> Result<Ended, RpcErro
             Ok(result) => conclude(result, revision),
             Err(_panic) => Err(RpcError::crashed("tool handler")),
         },
-        () = waits.spent(deadline) => {
+        // Out of the task's budget: work that is always ready uses all of it up.
+        () = unconstrained(waits.spent(deadline)) => {
             // Work that the handler started elsewhere learns that nobody waits any more.
             job.cancelled.cancel();
             Err(RpcError::timed_out(millis(job.timeout)))
@@ -117,6 +119,12 @@ mod tests {
                 }
                 .boxed(),
                 "refuses" => async { Err(CallError::InvalidArguments("no".into())) }.boxed(),
+                "is always busy" => async {
+                    loop {
+                        tokio::task::consume_budget().await;
+                    }
+                }
+                .boxed(),
                 "asks" => async { Err(CallError::InputRequired(Box::default())) }.boxed(),
                 _ => async { Ok(ResultObject::empty()) }.boxed(),
             }
@@ -143,6 +151,15 @@ mod tests {
             Ok(Ended::Questions(_)) => Ok("questions".to_owned()),
             Err(error) => Err(error.code),
         }
+    }
+
+    #[tokio::test]
+    async fn work_that_is_always_ready_has_a_deadline_all_the_same() {
+        let operation = Operation::ReadResource("is always busy".to_owned());
+        let side = Side::silent(Revision::LATEST);
+        let (timeout, cancelled) = (Duration::from_millis(20), CancellationToken::new());
+        let error = run(Arc::new(Moody), Job { operation, side, timeout, cancelled }).await;
+        assert_eq!(error.unwrap_err().code, Code::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]
