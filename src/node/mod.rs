@@ -11,6 +11,7 @@ use supervisors::{ExitReason, Root, StartError, SupervisorRef};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::field::display;
 
 use crate::admission::Admission;
 use crate::catalogue::Scope;
@@ -191,8 +192,9 @@ impl Node {
         let orders = methods.0.orders.clone();
         let node =
             Self { root, slots, endpoint, public, operators, control, orders, stdio, ends, delay };
-        let (http, metrics) = (node.http_address(), node.metrics_address());
-        tracing::info!(%http, %metrics, "the node serves");
+        let address = |front: &Option<Front>| front.as_ref().map(|f| display(f.socket.address()));
+        let (http, metrics) = (address(&node.public), address(&node.operators));
+        tracing::info!(http, metrics, "the node serves");
         Ok(node)
     }
 

@@ -206,11 +206,12 @@ impl Events {
         Some(Reader { stream, generation: of.generation, next: of.untaken.max(first) })
     }
 
-    /// Reads on behind an event, with what is left. `None` where there is no such stream or event.
+    /// Reads on behind an event, with what is left. `None` where there is no such stream or event,
+    /// and where nothing comes behind it any more.
     pub fn read_behind(&mut self, last: EventId) -> Option<Reader> {
         let of = self.stream(last.stream)?;
         let next = last.event.checked_add(1)?;
-        if next > of.next {
+        if next > of.next || (next == of.next && of.ended_ms.is_some()) {
             return None;
         }
         of.generation += 1;

@@ -113,8 +113,8 @@ impl Exchange {
         self.0.finish_with(true, |_| outcome);
     }
 
-    /// Ends what its client cancelled: that has no answer, but over HTTP its response has to end
-    /// somehow.
+    /// Ends what its client cancelled: that has no answer. Over HTTP its events end without, or its
+    /// one message is this.
     pub fn withdraw(self, outcome: Outcome) {
         self.0.finish_with(false, |_| outcome);
     }
@@ -211,6 +211,9 @@ impl Inner {
     /// `wanted` where the client waits for the answer.
     fn finish_with(&self, wanted: bool, outcome: impl FnOnce(&Self) -> Outcome) {
         let mut state = self.lock();
+        if !wanted {
+            self.stream(&mut state.0);
+        }
         let was = std::mem::replace(&mut state.0, State::Answered);
         let watched = state.1.take();
         drop(state);
@@ -230,6 +233,7 @@ impl Inner {
             State::Waiting(Way::Pipe { answer, .. }, _) => {
                 answer.send(self.encode(outcome));
             }
+            State::Streaming(stream, _place) if !wanted => self.record.streams.end(stream),
             State::Streaming(stream, _place) => {
                 self.record.streams.finish(stream, self.encode(outcome));
             }

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Config;
 use super::actor::{self, Msg, Session, SessionRequest};
+use super::events::StreamId;
 use super::table::{Record, Table, Transport};
 use crate::admission::InFlight;
 use crate::catalogue::Scope;
@@ -138,7 +139,7 @@ impl Sessions {
             let seconds = record.born.elapsed().as_secs_f64();
             self.metrics.session_duration.observe(seconds);
         }
-        record.streams.end_own();
+        record.streams.end(StreamId::OWN);
         self.tasks.forget(&record.owner());
         if let Some(actor) = record.actor().borrow().as_ref() {
             // One that is dead, and may come back for a moment, finds that it has ended.

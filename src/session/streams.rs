@@ -65,10 +65,10 @@ impl Streams {
         self.0.more.notify_waiters();
     }
 
-    /// Ends the session's own stream, behind what it has: the session is over.
-    pub fn end_own(&self) {
+    /// Ends a stream behind what it has: the session's own one when the session is over.
+    pub fn end(&self, stream: StreamId) {
         let now = self.now_ms();
-        self.events().end(StreamId::OWN, now);
+        self.events().end(stream, now);
         self.0.more.notify_waiters();
     }
 

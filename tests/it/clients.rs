@@ -163,25 +163,9 @@ async fn over_http(sdk: Sdk, era: Era) {
     expected["mirrored"] = json!("headers");
     expected["ended"] = json!("Dropped");
     expected["cut"] = cut(sdk, era);
-    if let Some(id) = answered_though_cancelled(sdk, era) {
-        let answer = r#""error":{"code":-31002,"message":"The request was cancelled"}"#;
-        let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},{answer}}}"#);
-        let error = format!("Received a response for an unknown message ID: {answer}");
-        expected["errors"] = json!([error]);
-    }
     check(&report, &expected, sdk, era);
     assert!(test.node.sessions().table.is_empty(), "the client ended its session");
     test.stop().await;
-}
-
-/// The call that a client cancelled, where it complains that the node still answers it: over HTTP
-/// the node does so in the legacy era.
-fn answered_though_cancelled(sdk: Sdk, era: Era) -> Option<u32> {
-    match (sdk, era) {
-        (Sdk::TypeScript1, _) => Some(26),
-        (Sdk::TypeScript2, Era::Legacy) => Some(25),
-        (Sdk::TypeScript2, Era::Modern) | (Sdk::Python, _) => None,
-    }
 }
 
 /// What is left when the connection of a running call is cut.

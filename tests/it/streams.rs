@@ -133,14 +133,25 @@ async fn a_broken_stream_is_resumed_without_loss_or_repetition() {
     assert_eq!(resumed.rest().await, [message, message, "result"]);
     // The same again, from the same place.
     let mut again = session.stream(Some(&last.id)).await;
-    assert_eq!(again.rest().await.len(), 4);
+    let mut ids = Vec::new();
+    while let Some(event) = again.next().await {
+        ids.push(event.id);
+    }
+    assert_eq!(ids.len(), 4);
     assert_eq!(other.rest().await.last().unwrap(), "result");
     // What nobody gave out resumes nothing.
-    for unknown in ["7-7", "x", "0-9999"] {
+    for unknown in ["x", "0-9999"] {
         let mut own = session.stream(Some(unknown)).await;
         node.talker.update("talk://nobody");
         node.talker.grow();
         assert_eq!(own.next().await.unwrap().short(), "notifications/tools/list_changed");
+    }
+    // Where nothing comes any more, clients are told not to ask again.
+    for over in [&ids[3], "7-7"] {
+        let id = ("mcp-session-id", session.id.as_str());
+        let headers = [id, ("accept", "text/event-stream"), ("last-event-id", over)];
+        let answer = send(&client(), Method::GET, &session.url, &headers, "").await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{over}");
     }
     node.stop().await;
 }

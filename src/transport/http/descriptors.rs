@@ -12,7 +12,7 @@ const RESERVE: u64 = 512;
 /// is low for the sake of programs that use `select(2)`, to the hard one.
 pub fn connections(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, ..limit.clone() };
+    let raised = Rlimit { current: limit.maximum, ..limit };
     let limit = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,

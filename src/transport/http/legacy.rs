@@ -254,17 +254,23 @@ pub fn get(endpoint: &Endpoint, scope: &Scope, headers: &Headers, accepts: Accep
         let error = RpcError::new(Code::InvalidRequest, why);
         return Answer::refuse(StatusCode::NOT_ACCEPTABLE, None, error).into();
     }
-    // An id that isn't known here, or whose events are gone, begins anew.
     let last = headers.last_event_id.as_deref().and_then(EventId::parse);
-    let reading = last
-        .and_then(|last| record.streams.read_behind(last))
-        .or_else(|| record.streams.read(StreamId::OWN));
+    let reading = match last {
+        Some(last) if last.stream != StreamId::OWN => record.streams.read_behind(last),
+        // On the session's own stream, an id that isn't known begins anew.
+        Some(last) => {
+            record.streams.read_behind(last).or_else(|| record.streams.read(StreamId::OWN))
+        }
+        None => record.streams.read(StreamId::OWN),
+    };
     match reading {
         Some(reading) => {
             let ending = Some(endpoint.0.ending.clone());
             Reply::Events(events(endpoint, record, reading, ending))
         }
-        None => Answer::refuse(StatusCode::OK, None, RpcError::crashed("stream")).into(),
+        // Nothing comes on this stream any more. It is the one status by which clients do not come
+        // back (HTML, "Server-sent events"): after an empty stream they would, for ever.
+        None => Answer::empty(StatusCode::NO_CONTENT).into(),
     }
 }
 
