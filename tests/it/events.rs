@@ -90,7 +90,7 @@ impl Events {
     }
 }
 
-fn parse_event(block: &str) -> Event {
+pub(crate) fn parse_event(block: &str) -> Event {
     let mut event = Event::default();
     for line in block.lines() {
         let (field, value) = line.split_once(':').unwrap_or((line, ""));

@@ -184,7 +184,7 @@ pub(crate) async fn send(
 }
 
 /// A legacy client.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) url: String,

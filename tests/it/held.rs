@@ -10,8 +10,8 @@ use crate::harness::within;
 /// What the tool `test__hold` tells and waits for.
 #[derive(Clone)]
 pub(crate) struct Held {
-    started: Arc<Mutex<mpsc::Receiver<()>>>,
-    ended: Arc<Mutex<mpsc::Receiver<End>>>,
+    pub(crate) started: Arc<Mutex<mpsc::Receiver<()>>>,
+    pub(crate) ended: Arc<Mutex<mpsc::Receiver<End>>>,
     pub(crate) release: Arc<Semaphore>,
 }
 
@@ -25,11 +25,6 @@ pub(crate) enum End {
 impl Held {
     pub(crate) async fn started(&self) {
         within(async { self.started.lock().await.recv().await }).await.unwrap();
-    }
-
-    /// Whether one more had started already.
-    pub(crate) fn try_started(&self) -> bool {
-        self.started.try_lock().is_ok_and(|mut started| started.try_recv().is_ok())
     }
 
     pub(crate) async fn ended(&self) -> End {

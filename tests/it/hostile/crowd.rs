@@ -101,13 +101,8 @@ async fn abandoned_sessions_leave_nothing() {
     wire.send(post("", &request(1, "ping", json!({})))).await.unwrap();
     assert_eq!(wire.answer().await.unwrap().status, 400);
     let each = (peak - before) / open as u64;
-    println!(
-        "{open} sessions in {took:?}: {} KiB before, {} KiB at the peak, {} KiB after; {each} bytes \
-         each",
-        before / 1024,
-        peak / 1024,
-        after / 1024
-    );
+    let kib = [before, peak, after].map(|bytes| bytes / 1024);
+    println!("{open} sessions in {took:?}, {each} bytes each; KiB before, peak, after: {kib:?}");
     assert!(each < BYTES_EACH, "a session takes {each} bytes");
     // The same again finds room in what the first ones left.
     all_open(&node, crowd).await;

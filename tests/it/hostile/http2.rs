@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::bystander::Bystander;
+use super::counted;
 use super::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GO_AWAY, HEADERS, INITIAL_WINDOW, PING,
     RESET, SETTINGS, WINDOW, block, frame, post, post_head,
@@ -94,7 +95,7 @@ async fn a_flood_of_resets_leaves_nothing() {
     settled(&node).await;
     // One by one, each begun.
     let mut frames = Frames::open(&node, &[]).await;
-    while node.held.try_started() {}
+    counted(&node.held);
     for number in 0..200 {
         let (stream, body) = (number * 2 + 1, call("test__hold", json!({})));
         frames.send(post(stream, &headers("test__hold"), &body)).await.unwrap();
