@@ -1,5 +1,8 @@
 //! One request of a client, until its outcome is known.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -27,6 +30,8 @@ pub(super) struct Plan {
     /// Leaves the stream behind its first event, and comes back for the rest.
     pub(super) resumes: bool,
     pub(super) reply: Reply,
+    /// The client has cancelled it, and its events may end without an answer.
+    pub(super) cancelled: Arc<AtomicBool>,
 }
 
 /// What came of it: the error's code, or 0 for a result.
@@ -68,6 +73,11 @@ impl Plan {
         post.header("accept", accept)
     }
 
+    /// The outcome of what its client cancelled.
+    fn withdrawn(&self) -> Option<i64> {
+        self.cancelled.load(Ordering::Relaxed).then_some(-31002)
+    }
+
     /// One message.
     async fn whole(&self, response: Response) -> Outcome {
         let status = response.status();
@@ -86,7 +96,8 @@ impl Plan {
         loop {
             let Some(event) = stream.next().await.map_err(|error| format!("{self:?}: {error}"))?
             else {
-                return outcome.ok_or_else(|| format!("{self:?}: a stream without an answer"));
+                let without = || format!("{self:?}: a stream without an answer");
+                return outcome.or(self.withdrawn()).ok_or_else(without);
             };
             if outcome.is_some() {
                 return Err(format!("{self:?}: {event:?} behind the answer"));
@@ -104,7 +115,7 @@ impl Plan {
                 drop(stream);
                 match self.resume(&event.id).await? {
                     Some(response) => stream = Stream { response, text: String::new() },
-                    // The session has ended meanwhile.
+                    // The session has ended meanwhile, or the request was cancelled.
                     None => return Ok(-31004),
                 }
             }
@@ -119,6 +130,7 @@ impl Plan {
         match response.status() {
             StatusCode::OK => Ok(Some(response)),
             StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::NO_CONTENT if self.withdrawn().is_some() => Ok(None),
             status => Err(format!("{self:?} resumes: {status}")),
         }
     }

@@ -1,5 +1,8 @@
 //! What happens in a storm, step by step, and what has to be true behind it.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use erlmcp::catalogue::Scope;
 use reqwest::{Client, Method};
 use serde_json::json;
@@ -104,7 +107,8 @@ impl Weather {
         let reply = *dice.pick(&[Reply::Accept, Reply::Refuse, Reply::Never]).unwrap();
         let (id, client) = (self.next_id, self.client.clone());
         self.next_id += 1;
-        let plan = Plan { client, url: self.url(), session, id, tool, events, resumes, reply };
+        let (url, cancelled) = (self.url(), Arc::default());
+        let plan = Plan { client, url, session, id, tool, events, resumes, reply, cancelled };
         let task = tokio::spawn(run(plan.clone()));
         self.running.push(Running { plan, task });
     }
@@ -112,6 +116,7 @@ impl Weather {
     fn cancel(&mut self) {
         let Some(Running { plan, .. }) = self.dice.pick(&self.running) else { return };
         let Some(session) = plan.session.clone() else { return };
+        plan.cancelled.store(true, Ordering::Relaxed);
         let params = json!({ "requestId": plan.id });
         let cancel =
             json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params });
