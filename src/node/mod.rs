@@ -22,6 +22,7 @@ use crate::provider::{Hosted, demo};
 use crate::registry::{self, Published};
 use crate::session::rounds::Rounds;
 use crate::session::seal::Seal;
+use crate::session::shelf::Shelf;
 use crate::session::{self, Sessions, Table, Transport, Work};
 use crate::tasks::Tasks;
 use crate::telemetry::supervision::RestartCounter;
@@ -327,8 +328,9 @@ fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
     let health = Health::default();
     let request_timeout = config.requests.timeout();
     let tasks = Tasks::new(config.tasks.clone(), slots.tasks.clone(), metrics.clone());
+    let shelf = Shelf::new(config.sessions.kept_total_bytes);
     let sessions = Sessions {
-        table: Table::new(config.sessions.max, config.sessions.kept()),
+        table: Table::new(config.sessions.max, config.sessions.kept(), shelf),
         supervisor: slots.sessions.clone(),
         starts: TaskTracker::new(),
         config: config.sessions,

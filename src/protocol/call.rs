@@ -12,6 +12,8 @@ use super::{Code, Level, Method, RpcError};
 const TEXT_BYTES: usize = 8_192;
 /// Most resources that one `subscriptions/listen` may name.
 const LISTEN_URIS: usize = 1_000;
+/// Bytes of their URIs together: they are kept as long as the stream is open.
+const LISTEN_BYTES: usize = 256 * 1024;
 
 /// The four kinds of lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -321,6 +323,11 @@ fn filter(params: Option<&RawValue>) -> Result<Filter, RpcError> {
     let filter = required::<Params>(params, "notifications")?.notifications;
     if filter.resource_subscriptions.len() + filter.task_ids.len() > LISTEN_URIS {
         let why = format!("a stream may name at most {LISTEN_URIS} resources and tasks");
+        return Err(RpcError::invalid_params(why));
+    }
+    let named = filter.resource_subscriptions.iter().chain(&filter.task_ids);
+    if named.map(String::len).sum::<usize>() > LISTEN_BYTES {
+        let why = format!("what a stream names may have at most {LISTEN_BYTES} bytes together");
         return Err(RpcError::invalid_params(why));
     }
     Ok(filter)

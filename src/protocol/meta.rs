@@ -18,6 +18,10 @@ pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 /// `_meta` key, in results, of who answered.
 pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
+/// Longest progress token, in bytes: it comes again in every notification. A request with a longer
+/// one is told no progress.
+const TOKEN_BYTES: usize = 1_024;
+
 /// Name and version of the answering server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ServerInfo {
@@ -90,7 +94,9 @@ impl Extras {
         let token = parse::<Meta>(wire.meta.as_deref()).and_then(|meta| meta.progress_token);
         Ok(Self {
             meta: wire.meta,
-            progress_token: token.filter(|token| RequestId::parse(token).is_some()),
+            progress_token: token.filter(|token| {
+                token.get().len() <= TOKEN_BYTES && RequestId::parse(token).is_some()
+            }),
             input_responses: wire.input_responses.unwrap_or_default(),
             request_state: wire.request_state,
         })

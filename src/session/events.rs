@@ -8,6 +8,12 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::shelf::Shelf;
+
+/// Bytes that each session may keep, however little room there is: what a reader has not taken yet
+/// must not go because others keep much.
+const EACH: usize = 64 * 1024;
+
 /// A stream of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(u64);
@@ -113,6 +119,7 @@ struct Kept {
 #[derive(Debug)]
 pub struct Events {
     limits: Limits,
+    shelf: Shelf,
     streams: BTreeMap<StreamId, Stream>,
     next_stream: u64,
     next_order: u64,
@@ -134,11 +141,17 @@ impl Default for Stream {
     }
 }
 
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.shelf.remove(self.bytes);
+    }
+}
+
 impl Events {
     /// No events yet.
-    pub fn new(limits: Limits) -> Self {
-        let (next_stream, next_order) = (1, 0);
-        Self { limits, streams: BTreeMap::new(), next_stream, next_order, count: 0, bytes: 0 }
+    pub fn new(limits: Limits, shelf: Shelf) -> Self {
+        let streams = BTreeMap::new();
+        Self { limits, shelf, streams, next_stream: 1, next_order: 0, count: 0, bytes: 0 }
     }
 
     /// Opens a stream for a request, with a reader at its beginning.
@@ -162,6 +175,7 @@ impl Events {
         self.next_order += 1;
         self.count += 1;
         self.bytes += length;
+        self.shelf.add(length);
         self.keep_within(order);
     }
 
@@ -278,15 +292,23 @@ impl Events {
 
     fn remove(&mut self, id: StreamId) {
         if let Some(stream) = self.streams.remove(&id) {
+            let bytes = stream.events.iter().map(|kept| kept.data.len()).sum::<usize>();
             self.count -= stream.events.len();
-            self.bytes -= stream.events.iter().map(|kept| kept.data.len()).sum::<usize>();
+            self.bytes -= bytes;
+            self.shelf.remove(bytes);
         }
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.count > self.limits.events
+            || self.bytes > self.limits.bytes
+            || (self.bytes > EACH && self.shelf.is_full())
     }
 
     /// Drops the oldest events beyond the limits, but never the newest one, nor an answer that
     /// somebody waits for: such are bounded by the responses that are open.
     fn keep_within(&mut self, newest: u64) {
-        while self.count > self.limits.events || self.bytes > self.limits.bytes {
+        while self.is_too_much() {
             let streams = self.streams.iter().filter(|(_, stream)| !stream.owes_its_end());
             let fronts = streams.filter_map(|(id, s)| Some((s.events.front()?.order, *id)));
             let oldest = fronts.min().filter(|(order, _)| *order < newest).map(|(_, id)| id);
@@ -294,6 +316,7 @@ impl Events {
             if let Some(kept) = stream.events.pop_front() {
                 self.count -= 1;
                 self.bytes -= kept.data.len();
+                self.shelf.remove(kept.data.len());
             }
             if let Some(id) = oldest
                 && stream.ended_ms.is_some()

@@ -28,7 +28,7 @@ fn all(events: &mut Events, reader: &mut Reader) -> String {
 
 #[test]
 fn each_stream_has_its_own_events_and_ends_with_its_last() {
-    let mut events = Events::new(LIMITS);
+    let mut events = Events::new(LIMITS, Shelf::new(1_000_000));
     let mut reader = events.open();
     let one = reader.stream();
     events.push(StreamId::OWN, data("own"));
@@ -43,7 +43,7 @@ fn each_stream_has_its_own_events_and_ends_with_its_last() {
 
 #[test]
 fn a_client_resumes_behind_its_last_event() {
-    let mut events = Events::new(LIMITS);
+    let mut events = Events::new(LIMITS, Shelf::new(1_000_000));
     let mut first = events.open();
     let one = first.stream();
     for text in ["a", "b"] {
@@ -67,7 +67,7 @@ fn a_client_resumes_behind_its_last_event() {
 
 #[test]
 fn what_is_too_old_or_too_much_is_gone_and_the_reader_goes_on() {
-    let mut events = Events::new(LIMITS);
+    let mut events = Events::new(LIMITS, Shelf::new(1_000_000));
     let mut reader = events.read(StreamId::OWN).unwrap();
     for text in ["a", "b", "c", "d", "e"] {
         events.push(StreamId::OWN, data(text));
@@ -83,7 +83,7 @@ fn what_is_too_old_or_too_much_is_gone_and_the_reader_goes_on() {
 
 #[test]
 fn an_answer_that_somebody_waits_for_is_not_dropped() {
-    let mut events = Events::new(LIMITS);
+    let mut events = Events::new(LIMITS, Shelf::new(1_000_000));
     let (mut one, two) = (events.open(), events.open());
     events.push(one.stream(), data("first"));
     events.finish(one.stream(), data(&"a".repeat(60)), 0);
@@ -101,7 +101,7 @@ fn an_answer_that_somebody_waits_for_is_not_dropped() {
 
 #[test]
 fn who_comes_back_late_still_finds_the_answer() {
-    let mut events = Events::new(LIMITS);
+    let mut events = Events::new(LIMITS, Shelf::new(1_000_000));
     let one = events.open();
     for text in ["a", "b", "c", "d"] {
         events.push(one.stream(), data(text));
@@ -114,7 +114,7 @@ fn who_comes_back_late_still_finds_the_answer() {
 
 #[test]
 fn what_only_says_look_again_waits_once() {
-    let mut events = Events::new(LIMITS);
+    let mut events = Events::new(LIMITS, Shelf::new(1_000_000));
     for _ in 0..3 {
         events.push_once(StreamId::OWN, data("changed"));
     }
@@ -148,7 +148,7 @@ proptest! {
     /// Whatever happens, the bounds hold, and a reader sees rising events of its own stream.
     #[test]
     fn bounds_hold_and_no_event_comes_twice(steps in steps()) {
-        let mut events = Events::new(LIMITS);
+        let mut events = Events::new(LIMITS, Shelf::new(1_000_000));
         let mut streams = vec![StreamId::OWN];
         let mut readers: Vec<(Reader, u64)> = Vec::new();
         for (now, step) in (0_u64..).zip(steps) {
@@ -177,4 +177,24 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn all_sessions_together_have_bounded_room() {
+    let limits = Limits { events: 1_000, bytes: 10 * EACH, age_ms: 1_000 };
+    let shelf = Shelf::new(12 * EACH);
+    let mut sessions: Vec<_> = (0..10).map(|_| Events::new(limits, shelf.clone())).collect();
+    for events in &mut sessions {
+        for _ in 0..40 {
+            events.push(StreamId::OWN, Bytes::from(vec![0; EACH / 4]));
+        }
+    }
+    // The first took its own share, the others what was left.
+    let kept: Vec<_> = sessions.iter().map(|events| events.bytes() / EACH).collect();
+    assert_eq!(kept, [10, 2, 1, 1, 1, 1, 1, 1, 1, 1]);
+    assert_eq!(shelf.bytes(), 20 * EACH);
+    sessions.truncate(1);
+    assert_eq!(shelf.bytes(), 10 * EACH);
+    sessions.clear();
+    assert_eq!(shelf.bytes(), 0);
 }

@@ -12,6 +12,7 @@ pub mod machine;
 pub mod modern;
 pub mod rounds;
 pub mod seal;
+pub mod shelf;
 pub mod streams;
 pub mod table;
 pub mod work;
@@ -41,6 +42,8 @@ pub struct Config {
     pub kept_events: usize,
     /// Bytes of such events; one event may be larger.
     pub kept_bytes: usize,
+    /// Bytes of such events of all sessions together; past it, each keeps 64 KiB.
+    pub kept_total_bytes: usize,
     /// How long the events of an answered request are kept.
     pub kept_s: u64,
     /// How long a client may take to answer a question, as when its person has to.
@@ -58,6 +61,7 @@ impl Default for Config {
             restart_wait_ms: 5_000,
             kept_events: 256,
             kept_bytes: 1024 * 1024,
+            kept_total_bytes: 256 * 1024 * 1024,
             kept_s: 300,
             ask_timeout_ms: 300_000,
         }

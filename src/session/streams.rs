@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::events::{EventId, Events, Found, Limits, Reader, StreamId};
+use super::shelf::Shelf;
 
 /// The streams; clones share them.
 #[derive(Debug, Clone)]
@@ -29,8 +30,8 @@ pub struct Reading {
 
 impl Streams {
     /// No streams but the session's own.
-    pub fn new(limits: Limits) -> Self {
-        let events = Mutex::new(Events::new(limits));
+    pub fn new(limits: Limits, shelf: Shelf) -> Self {
+        let events = Mutex::new(Events::new(limits, shelf));
         Self(Arc::new(Inner { born: Instant::now(), events, more: Notify::new() }))
     }
 
@@ -127,7 +128,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_waits_for_what_comes() {
-        let streams = Streams::new(Limits { events: 8, bytes: 1_000, age_ms: 1_000 });
+        let limits = Limits { events: 8, bytes: 1_000, age_ms: 1_000 };
+        let streams = Streams::new(limits, Shelf::new(1_000));
         let (stream, mut reading) = streams.open();
         let writer = async {
             streams.push(stream, Bytes::from_static(b"a"));

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::actor::Msg;
 use super::events::Limits;
 use super::machine::AskId;
+use super::shelf::Shelf;
 use super::streams::Streams;
 use crate::catalogue::Scope;
 use crate::protocol::handshake::{ClientInfo, Initialize};
@@ -50,6 +51,8 @@ impl fmt::Display for SessionId {
 
 /// Resources that one session may be told of.
 const MAX_SUBSCRIPTIONS: usize = 1_000;
+/// Bytes of their URIs together.
+const SUBSCRIPTION_BYTES: usize = 256 * 1024;
 /// What a client gets that never said which messages it wants.
 const DEFAULT_LEVEL: Level = Level::Info;
 
@@ -180,7 +183,9 @@ impl Record {
     /// Its client wants to be told of a resource; `false` where it named too many.
     pub fn subscribe(&self, uri: String) -> bool {
         let mut subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
-        if subscriptions.len() >= MAX_SUBSCRIPTIONS && !subscriptions.contains(&uri) {
+        let bytes = uri.len() + subscriptions.iter().map(String::len).sum::<usize>();
+        let is_full = subscriptions.len() >= MAX_SUBSCRIPTIONS || bytes > SUBSCRIPTION_BYTES;
+        if is_full && !subscriptions.contains(&uri) {
             return false;
         }
         subscriptions.insert(uri);
@@ -233,6 +238,7 @@ struct Inner {
     born: Instant,
     max: usize,
     limits: Limits,
+    shelf: Shelf,
     /// Before this, in milliseconds since the birth, no session has been silent for long enough to
     /// make room.
     next_look_ms: AtomicU64,
@@ -240,10 +246,11 @@ struct Inner {
 }
 
 impl Table {
-    /// An empty table for at most `max` sessions, each of which keeps events within `limits`.
-    pub fn new(max: usize, limits: Limits) -> Self {
+    /// An empty table for at most `max` sessions, each of which keeps events within `limits`, and
+    /// all together what the shelf has room for.
+    pub fn new(max: usize, limits: Limits, shelf: Shelf) -> Self {
         let (born, next_look_ms) = (Instant::now(), AtomicU64::new(0));
-        Self(Arc::new(Inner { born, max, limits, next_look_ms, records: RwLock::default() }))
+        Self(Arc::new(Inner { born, max, limits, shelf, next_look_ms, records: RwLock::default() }))
     }
 
     /// Opens a session; `None` where the table is full.
@@ -261,7 +268,7 @@ impl Table {
             capabilities: initialize.capabilities,
             transport,
             born: Instant::now(),
-            streams: Streams::new(self.0.limits),
+            streams: Streams::new(self.0.limits, self.0.shelf.clone()),
             level: AtomicU8::new(DEFAULT_LEVEL.into()),
             subscriptions: Mutex::default(),
             next_ask: AtomicU64::new(1),
@@ -384,7 +391,7 @@ mod tests {
 
     #[test]
     fn sessions_are_bounded_and_found_on_their_endpoint_only() {
-        let table = Table::new(2, LIMITS);
+        let table = Table::new(2, LIMITS, Shelf::new(1));
         let one = open(&table, Scope::Federated).unwrap();
         let two = open(&table, Scope::Server("demo".into())).unwrap();
         assert!(open(&table, Scope::Federated).is_none());
@@ -397,7 +404,7 @@ mod tests {
 
     #[test]
     fn those_that_were_silent_for_longest_make_room() {
-        let table = Table::new(300, LIMITS);
+        let table = Table::new(300, LIMITS, Shelf::new(1));
         let records: Vec<_> = (0..300).map(|_| open(&table, Scope::Federated).unwrap()).collect();
         for (number, record) in records.iter().enumerate() {
             record.last_seen_ms.store(number as u64 % 100, Ordering::Relaxed);
@@ -414,7 +421,7 @@ mod tests {
 
     #[test]
     fn subscriptions_are_bounded() {
-        let table = Table::new(2, LIMITS);
+        let table = Table::new(2, LIMITS, Shelf::new(1));
         let record = open(&table, Scope::Federated).unwrap();
         for number in 0..MAX_SUBSCRIPTIONS {
             assert!(record.subscribe(number.to_string()));
@@ -427,7 +434,7 @@ mod tests {
 
     #[test]
     fn silent_sessions_are_told_apart() {
-        let table = Table::new(2, LIMITS);
+        let table = Table::new(2, LIMITS, Shelf::new(1));
         let record = open(&table, Scope::Federated).unwrap();
         assert!(table.idle(Duration::from_secs(3_600)).is_empty());
         assert_eq!(table.idle(Duration::ZERO).len(), 1);

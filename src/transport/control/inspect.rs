@@ -137,10 +137,12 @@ mod tests {
     use crate::protocol::Revision;
     use crate::protocol::handshake::{ClientInfo, Initialize};
     use crate::session::Transport;
+    use crate::session::shelf::Shelf;
 
     #[test]
     fn pages_hold_each_session_once_and_no_whole_id() {
-        let table = Table::new(1_000, crate::session::Config::default().kept());
+        let kept = crate::session::Config::default().kept();
+        let table = Table::new(1_000, kept, Shelf::new(0));
         let client = ClientInfo { name: "c".into(), version: "1".into() };
         let revision = Revision::V2025_11_25;
         let initialize = Initialize { revision, client, capabilities: Default::default() };

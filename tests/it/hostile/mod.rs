@@ -7,6 +7,7 @@ mod crowd;
 mod crowding;
 mod frames;
 mod heads;
+mod hoards;
 mod http2;
 mod isolation;
 mod leaving;

@@ -102,6 +102,18 @@ impl Wire {
         Some(String::from_utf8(self.read.drain(..end).collect()).unwrap())
     }
 
+    /// The rest of the next line that has this in front.
+    pub(crate) async fn line_with(&mut self, front: &str) -> String {
+        loop {
+            let text = String::from_utf8_lossy(&self.read).into_owned();
+            let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            if let Some(rest) = whole.lines().find_map(|line| line.strip_prefix(front)) {
+                return rest.to_owned();
+            }
+            self.more().await.expect("it goes on");
+        }
+    }
+
     /// Waits until the node hangs up, and gives how many bytes came before.
     pub(crate) async fn hung_up(&mut self) -> usize {
         while self.more().await.is_some() {}
