@@ -45,13 +45,3 @@ fn fixtures() -> Result<NativeServer, BuildError> {
     let server = NativeServer::builder("conformance");
     parts.into_iter().fold(server, |server, add| add(server)).build()
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_fixtures_are_valid() {
-        if let Err(error) = super::fixtures() {
-            panic!("{error}");
-        }
-    }
-}
