@@ -58,11 +58,6 @@ impl InFlight {
         self.room = Some(room);
         self
     }
-
-    /// Gives the place back, but not yet the room.
-    pub fn into_room(mut self) -> Option<OwnedSemaphorePermit> {
-        self.room.take()
-    }
 }
 
 impl Admission {

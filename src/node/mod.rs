@@ -341,13 +341,15 @@ fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
     // Nodes with the same cookie open each other's states, and their own after a restart.
     let seal = config.node.cookie.expose().map(|cookie| Seal::derived(cookie.as_bytes(), STATES));
     let rounds = Rounds(seal.unwrap_or_else(Seal::random));
-    let room = Room::new(config.http.body_room_bytes);
+    let room = || Room::new(config.http.body_room_bytes);
+    let (room, listening) = (room(), room());
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Endpoint(Arc::new(Parts {
         http: config.http,
         work: Work { published: published.clone(), timeout: request_timeout, rounds, tasks },
         sessions,
         room,
+        listening,
         max_in_flight_per_client: config.requests.max_in_flight_per_session,
         admission: Admission::new(&config.requests, metrics.in_flight.clone()),
         metrics,

@@ -12,7 +12,7 @@ use super::{Code, Level, Method, RpcError};
 const TEXT_BYTES: usize = 8_192;
 /// Most resources that one `subscriptions/listen` may name.
 const LISTEN_URIS: usize = 1_000;
-/// Bytes of their URIs together: they are kept as long as the stream is open.
+/// Bytes of all that it names: they are kept as long as the stream is open.
 const LISTEN_BYTES: usize = 256 * 1024;
 
 /// The four kinds of lists.
@@ -151,6 +151,14 @@ pub struct Filter {
     /// `notifications/tasks` of these tasks (tasks extension)
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub task_ids: Vec<String>,
+}
+
+impl Filter {
+    /// Bytes that it takes as long as it is kept.
+    pub fn bytes(&self) -> usize {
+        let named = self.resource_subscriptions.iter().chain(&self.task_ids);
+        size_of::<Self>() + named.map(|text| size_of::<String>() + text.len()).sum::<usize>()
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it by reference")]
@@ -325,8 +333,7 @@ fn filter(params: Option<&RawValue>) -> Result<Filter, RpcError> {
         let why = format!("a stream may name at most {LISTEN_URIS} resources and tasks");
         return Err(RpcError::invalid_params(why));
     }
-    let named = filter.resource_subscriptions.iter().chain(&filter.task_ids);
-    if named.map(String::len).sum::<usize>() > LISTEN_BYTES {
+    if filter.bytes() > LISTEN_BYTES {
         let why = format!("what a stream names may have at most {LISTEN_BYTES} bytes together");
         return Err(RpcError::invalid_params(why));
     }

@@ -35,7 +35,11 @@ impl Room {
         Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
     }
 
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, BodyError> {
+    /// Takes so many bytes of it, until what this gives is dropped.
+    ///
+    /// # Errors
+    /// Where there is not as much left.
+    pub fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, BodyError> {
         let bytes = u32::try_from(bytes).map_err(|_| BodyError::TooLarge)?;
         Arc::clone(&self.0).try_acquire_many_owned(bytes).map_err(|_| BodyError::NoRoom)
     }

@@ -33,6 +33,8 @@ pub struct Parts {
     pub max_in_flight_per_client: usize,
     /// Room for bodies.
     pub room: Room,
+    /// Room for what streams of notifications listen for.
+    pub listening: Room,
     /// What is counted.
     pub metrics: Metrics,
     /// How the node is.

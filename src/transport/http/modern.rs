@@ -202,8 +202,9 @@ impl Running {
     }
 }
 
-/// Opens a stream of notifications. It holds no place: what is open all day would use them up;
-/// streams are bounded by the connections, and by the room for what they listen for.
+/// Opens a stream of notifications. It holds neither place nor room of the requests': what is open
+/// all day would use them up. Streams are bounded by the connections, and by room of their own for
+/// what they listen for.
 fn open_listen(
     endpoint: &Endpoint,
     scope: &Scope,
@@ -212,13 +213,18 @@ fn open_listen(
     filter: crate::protocol::call::Filter,
     place: InFlight,
 ) -> Reply {
-    let room = place.into_room();
+    drop(place);
     if !accepts.events {
         let why = "subscriptions/listen answers by events; accept text/event-stream";
         let error = RpcError::new(Code::InvalidRequest, why);
         return Answer::refuse(StatusCode::NOT_ACCEPTABLE, Some(id), error).into();
     }
     let parts = &endpoint.0;
+    let Ok(room) = parts.listening.take(filter.bytes()) else {
+        parts.metrics.reject("http.body_room_bytes");
+        let error = RpcError::overloaded("http.body_room_bytes");
+        return Answer::refuse(StatusCode::SERVICE_UNAVAILABLE, Some(id), error).into();
+    };
     let listen = Listen {
         id,
         filter,

@@ -1,9 +1,13 @@
 //! What a client can make the node keep: all of it is bounded, in bytes and not only in number.
 
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 
+use super::bystander::Bystander;
 use super::wire::Wire;
-use crate::harness::{TestNode, modern, modern_headers, request, until, within};
+use crate::events::Events;
+use crate::harness::{TestNode, client, modern, modern_headers, request, until, within};
 
 /// 300 KiB of URIs.
 fn uris() -> Vec<String> {
@@ -82,4 +86,39 @@ async fn posted_messages() {
         }
     }
     panic!("all is taken");
+}
+
+/// Streams that are open all day take no room of those who call.
+#[tokio::test(flavor = "multi_thread")]
+async fn listeners() {
+    let node = TestNode::start_with(|config| config.http.body_room_bytes = 400_000).await;
+    let bystander = Bystander::of(&node).await;
+    let uris: Vec<_> = (0..100).map(|number| format!("talk://{number:0>900}")).collect();
+    let mut filter = json!({ "notifications": { "resourceSubscriptions": uris } });
+    filter["ignored"] = json!("x".repeat(100_000));
+    let body = modern(1, "subscriptions/listen", filter);
+    let headers = modern_headers("subscriptions/listen", "");
+    let (url, mut open) = (format!("{}/mcp", node.url), Vec::new());
+    for _ in 0..4 {
+        let mut events = Events::open(Method::POST, &url, &headers, &body).await;
+        assert!(events.next().await.is_some());
+        open.push(events);
+    }
+    let map: HeaderMap = headers
+        .iter()
+        .chain(&[("accept", "application/json, text/event-stream")])
+        .map(|(name, value)| {
+            (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
+        })
+        .collect();
+    let again = async || client().post(&url).body(body.clone()).headers(map.clone()).send().await;
+    assert_eq!(again().await.unwrap().status().as_u16(), 503);
+    let session = node.session().await;
+    let large = json!({ "text": "x".repeat(200_000) });
+    assert_eq!(session.call(2, "demo__echo", large).await.code(), 0);
+    // With a stream goes what it held.
+    open.pop();
+    within(async { while again().await.unwrap().status().as_u16() == 503 {} }).await;
+    bystander.noticed_nothing().await;
+    node.stop().await;
 }
