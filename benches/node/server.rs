@@ -60,7 +60,9 @@ impl Kind {
             Self::Erlmcp | Self::ErlmcpLogging => {
                 let mut command = on_server_core(erlmcp);
                 command.arg("start").env_remove("ERLMCP_CONFIG");
-                for key in ["http.listen=127.0.0.1:0", "metrics.listen=127.0.0.1:0"] {
+                let keys = ["http.listen=127.0.0.1:0", "metrics.listen=127.0.0.1:0"];
+                // Nobody operates it, and another node may run beside it.
+                for key in keys.into_iter().chain(["control.socket="]) {
                     command.args(["--set", key]);
                 }
                 command.args(["--set", &format!("http.max_connections={max_connections}")]);
