@@ -15,7 +15,8 @@ use crate::registry::{self, Published, Registry};
 use crate::session::{self, SessionSupervisor, Sessions};
 use crate::tasks::{self, TaskSupervisor, Tasks};
 use crate::transport::control;
-use crate::transport::http::listener::{self, Listener};
+use crate::transport::http;
+use crate::transport::listener::{self, Accept, Listener};
 use crate::transport::pipe::Link;
 use crate::transport::stdio::{self, Stdio};
 
@@ -35,7 +36,7 @@ pub struct Slots {
     /// The operators' listener.
     pub metrics: Slot<ActorRef<listener::Msg>>,
     /// The listener of the control socket.
-    pub control: Slot<ActorRef<control::listener::Msg>>,
+    pub control: Slot<ActorRef<listener::Msg>>,
 }
 
 /// What the children work with; all of it outlives them.
@@ -61,9 +62,9 @@ pub struct Parts {
 /// What the transports work with, each where the node has it.
 pub struct Transports {
     /// For the public listener.
-    pub http: Option<listener::Config>,
+    pub http: Option<http::listener::Config>,
     /// For the operators' listener.
-    pub metrics: Option<listener::Config>,
+    pub metrics: Option<http::listener::Config>,
     /// For the control socket.
     pub control: Option<control::listener::Config>,
     /// For the client on standard input.
@@ -113,8 +114,7 @@ impl Transports {
             all = all.child(listener("metrics", metrics).slot(&slots.metrics));
         }
         if let Some(control) = self.control {
-            let control = move || (control::listener::Listener, control.clone());
-            all = all.child(ChildSpec::actor("control", control).slot(&slots.control));
+            all = all.child(listener("control", control).slot(&slots.control));
         }
         if let Some((stdio, link)) = self.stdio {
             let serve = move || stdio::run(stdio.clone(), link.clone());
@@ -125,6 +125,6 @@ impl Transports {
     }
 }
 
-fn listener(id: &str, config: listener::Config) -> ChildSpec<ActorRef<listener::Msg>> {
-    ChildSpec::actor(id, move || (Listener, config.clone()))
+fn listener(id: &str, accept: impl Accept) -> ChildSpec<ActorRef<listener::Msg>> {
+    ChildSpec::actor(id, move || (Listener::default(), accept.clone()))
 }

@@ -3,5 +3,6 @@
 pub mod control;
 pub mod http;
 pub mod lines;
+pub mod listener;
 pub mod pipe;
 pub mod stdio;
