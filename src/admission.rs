@@ -43,7 +43,7 @@ pub struct Admission {
     in_flight: Gauge,
 }
 
-/// A request that is in the node. Dropping it gives the permit back.
+/// A request that is in the node. Dropping it gives its place back, and the room of its body.
 #[derive(Debug)]
 pub struct InFlight {
     gauge: Gauge,

@@ -193,8 +193,7 @@ impl Inner {
     fn send(&self, message: impl FnOnce() -> Bytes, must: bool) -> bool {
         let mut state = self.lock();
         if let State::Waiting(Way::Pipe { rest, .. }, _) = &state.0 {
-            let rest = rest.clone();
-            drop(state);
+            // Under the lock, so that nothing comes behind the answer; it never waits.
             return rest.try_send(message()).is_ok();
         }
         let stream = match self.stream(&mut state.0) {

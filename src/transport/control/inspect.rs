@@ -62,7 +62,7 @@ fn restarts(tree: &Tree) -> u64 {
 fn session_counts(metrics: &Metrics) -> Vec<Value> {
     let mut counts = Vec::new();
     for era in ["legacy", "modern"] {
-        for transport in ["http", "stdio"] {
+        for transport in ["http", "sse", "stdio"] {
             if let Some(count) = metrics.sessions.get(&SessionLabels { era, transport }) {
                 let count = count.get();
                 counts.push(json!({ "era": era, "transport": transport, "count": count }));

@@ -1,7 +1,6 @@
 //! The session era over HTTP: opening, finding, asking and ending sessions, and their streams.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::unfold;
 use http::StatusCode;
@@ -11,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{Accepts, Answer, Reply};
 use super::endpoint::Endpoint;
 use super::mcp::{note_tool, refuse};
-use super::sse;
+use super::{SILENCE, sse};
 use crate::admission::InFlight;
 use crate::catalogue::Scope;
 use crate::protocol::handshake::Initialize;
@@ -29,10 +28,6 @@ use crate::session::table::InUse;
 use crate::session::work::Outcome;
 use crate::session::{Record, Transport};
 use crate::telemetry::Observation;
-
-/// A call that is silent for this long is answered by events: proxies see it live, and a client
-/// that loses its connection can come back for the answer.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// Why a message reaches no session.
 #[derive(Debug)]
@@ -104,7 +99,8 @@ pub async fn asked(
     };
     if initializes {
         let error = RpcError::new(Code::InvalidRequest, "This session is already initialized");
-        return Answer::refuse(StatusCode::BAD_REQUEST, Some(request.id), error).into();
+        let (id, method) = (Some(request.id), Some(request.method.as_str()));
+        return refuse(endpoint, StatusCode::BAD_REQUEST, id, method, error).into();
     }
     let id = request.id.clone();
     let (exchange, mut first) = exchange(endpoint, &record, &request, accepts.events, place);

@@ -31,6 +31,10 @@ pub use connections::Connections;
 pub use endpoint::Endpoint;
 pub use socket::Socket;
 
+/// A call that is silent for this long is answered by events: proxies see it live, and a client of
+/// the session era that loses its connection can come back for the answer.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// The HTTP transport. `[http]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

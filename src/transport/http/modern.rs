@@ -1,8 +1,6 @@
 //! The modern era over HTTP: each request belongs to its connection, and dropping what answers it,
 //! as hyper does when the client goes away, cancels its work.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -14,7 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::answer::{Accepts, Answer, Reply};
 use super::endpoint::Endpoint;
 use super::mcp::note_tool;
-use super::sse;
+use super::{SILENCE, sse};
 use crate::admission::InFlight;
 use crate::catalogue::Scope;
 use crate::protocol::header::Headers;
@@ -25,9 +23,6 @@ use crate::session::work::{NOBODY, Outcome, Planned};
 use crate::tasks::Owner;
 use crate::telemetry::Observation;
 use crate::telemetry::metrics::OpenStream;
-
-/// A call that is silent for this long is answered by events, so that proxies see it live.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// Answers one request.
 pub async fn asked(
