@@ -41,6 +41,10 @@ pub enum Code {
     ShuttingDown,
     /// -31006: Host or Origin is not on the list of this listener.
     Forbidden,
+    /// -31007: the upstream that it takes isn't there now; `data` says why. Nothing was done.
+    UpstreamDown,
+    /// -31008: the upstream ended while it worked on the request, so its outcome is unknown.
+    UpstreamLost,
     /// A provider's own.
     Other(i64),
 }
@@ -65,6 +69,8 @@ impl Code {
             Self::SessionNotFound => -31004,
             Self::ShuttingDown => -31005,
             Self::Forbidden => -31006,
+            Self::UpstreamDown => -31007,
+            Self::UpstreamLost => -31008,
             Self::Other(number) => number,
         }
     }
@@ -74,6 +80,7 @@ impl Code {
         match self {
             Self::InternalError | Self::TimedOut | Self::ShuttingDown => Blame::Node,
             Self::Overloaded | Self::Forbidden => Blame::Policy,
+            Self::UpstreamDown | Self::UpstreamLost => Blame::Upstream,
             _ => Blame::Client,
         }
     }
@@ -88,6 +95,8 @@ pub enum Blame {
     Client,
     /// This node's.
     Node,
+    /// A server's behind this node.
+    Upstream,
     /// A rule's: limits, access.
     Policy,
 }
@@ -99,6 +108,7 @@ impl Blame {
             Self::None => "",
             Self::Client => "client",
             Self::Node => "node",
+            Self::Upstream => "upstream",
             Self::Policy => "policy",
         }
     }
@@ -161,6 +171,23 @@ impl RpcError {
             .with_data(json!({ "reason": "crashed", "part": part }))
     }
 
+    /// An upstream isn't there: `state` is what its supervision says, `cause` one sentence. Nothing
+    /// was done, so the request may come again.
+    pub fn upstream_down(upstream: &str, state: &str, cause: &str) -> Self {
+        let message = format!("The server {upstream:?} is not there: {cause}");
+        let data = json!({
+            "reason": "upstream_down", "upstream": upstream, "state": state, "cause": cause,
+        });
+        Self::new(Code::UpstreamDown, message).with_data(data)
+    }
+
+    /// An upstream ended under the request. Its outcome is unknown, so nothing runs it again.
+    pub fn upstream_lost(upstream: &str, cause: &str) -> Self {
+        let message = format!("The server {upstream:?} ended while the request ran: {cause}");
+        let data = json!({ "reason": "upstream_lost", "upstream": upstream, "cause": cause });
+        Self::new(Code::UpstreamLost, message).with_data(data)
+    }
+
     /// The deadline passed.
     pub fn timed_out(limit_ms: u64) -> Self {
         Self::new(Code::TimedOut, format!("The request took longer than {limit_ms} ms"))
@@ -213,8 +240,16 @@ mod tests {
 
     #[test]
     fn own_codes_lie_outside_the_reserved_range() {
-        use Code::{Cancelled, Forbidden, Overloaded, SessionNotFound, ShuttingDown, TimedOut};
-        for code in [TimedOut, Cancelled, Overloaded, SessionNotFound, ShuttingDown, Forbidden] {
+        for code in [
+            Code::TimedOut,
+            Code::Cancelled,
+            Code::Overloaded,
+            Code::SessionNotFound,
+            Code::ShuttingDown,
+            Code::Forbidden,
+            Code::UpstreamDown,
+            Code::UpstreamLost,
+        ] {
             let number = code.number(Era::Modern);
             assert!(!(-32768..=-32000).contains(&number), "{code:?}");
         }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -67,9 +67,29 @@ pub struct Inputs {
     pub state: Option<Value>,
 }
 
+/// Who is behind a request. Servers with state of their own are kept apart by it.
+#[derive(Clone)]
+pub struct Who {
+    /// The principal; empty as long as nobody is asked who they are.
+    pub principal: Arc<str>,
+    /// The key of the session, where there is one. It may be a secret.
+    pub session: Option<Arc<str>>,
+    /// Where goes what concerns the client after its request is answered, if there is a way.
+    pub later: Option<Weak<dyn ClientLink>>,
+}
+
+impl Who {
+    /// Somebody without a session whom nobody asked who they are.
+    pub fn nobody() -> Self {
+        Self { principal: "".into(), session: None, later: None }
+    }
+}
+
 /// What one edge tells of a request.
 #[derive(Clone)]
 pub struct Side {
+    /// Who asks.
+    pub who: Who,
     /// The revision of the client's edge.
     pub revision: Revision,
     /// What the client can do.
@@ -88,6 +108,7 @@ impl Side {
     /// An edge at which nobody is told or asked anything.
     pub fn silent(revision: Revision) -> Self {
         Self {
+            who: Who::nobody(),
             revision,
             capabilities: ClientCapabilities::default(),
             meta: None,

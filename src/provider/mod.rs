@@ -1,11 +1,12 @@
 //! Providers: who answers a tool call, a prompt, a read or a completion. Native Rust code, and
-//! handlers written for the official Rust SDK; other MCP servers later.
+//! handlers written for the official Rust SDK, and other MCP servers.
 
 pub mod context;
 pub mod demo;
 pub mod native;
 pub mod rmcp;
 pub mod run;
+pub mod upstream;
 pub mod waits;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-pub use context::{CallContext, ClientLink, Inputs, Side};
+pub use context::{CallContext, ClientLink, Inputs, Side, Who};
 
 use crate::catalogue::{Offer, ServerName};
 use crate::protocol::{Ask, Kind, Operation, ResultObject, RpcError};

@@ -21,14 +21,14 @@ use super::exchange::Exchange;
 use super::link::{OwnLink, Question, SessionLink};
 use super::machine::{AskId, Effect, Input, Machine, Ticket};
 use super::table::Record;
-use super::work::{Caller, Outcome, Planned, Work};
+use super::work::{Caller, NOBODY, Outcome, Planned, Work};
 use crate::admission::InFlight;
 use crate::protocol::call::SessionCall;
 use crate::protocol::error::ReceivedError;
 use crate::protocol::meta::Extras;
 use crate::protocol::notification::Outgoing;
 use crate::protocol::{AskError, Call, Code, Notification, RequestId, ResultObject, RpcError};
-use crate::provider::{Inputs, Side};
+use crate::provider::{Inputs, Side, Who};
 
 /// What all sessions share.
 #[derive(Clone)]
@@ -189,7 +189,13 @@ impl Session {
             ticket,
             patience: self.0.ask_timeout,
         };
+        let who = Who {
+            principal: NOBODY.into(),
+            session: Some(state.caller.owner.key()),
+            later: state.caller.later.clone(),
+        };
         Side {
+            who,
             revision: record.revision,
             capabilities: record.capabilities,
             meta: extras.meta.map(Arc::from),

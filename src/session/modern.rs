@@ -16,7 +16,7 @@ use crate::protocol::header::Headers;
 use crate::protocol::meta::{Checked, Extras};
 use crate::protocol::notification::Outgoing;
 use crate::protocol::{Ask, AskError, Call, Kind, Level, Operation, RpcError};
-use crate::provider::{ClientLink, Inputs, Side};
+use crate::provider::{ClientLink, Inputs, Side, Who};
 
 /// Notifications of one request that wait for its client; more are dropped, since all that may be
 /// sent beside an answer can be done without.
@@ -73,6 +73,7 @@ impl Work {
         };
         let (sender, messages) = mpsc::channel(WAITING);
         let side = Side {
+            who: Who::nobody(),
             revision: checked.revision,
             capabilities: checked.capabilities,
             meta: extras.meta.map(Arc::from),

@@ -13,7 +13,7 @@ use crate::protocol::AskError;
 use crate::protocol::notification::Outgoing;
 use crate::provider::native::handle::Shared;
 use crate::provider::native::item::Items;
-use crate::provider::{ClientLink, Inputs, Side};
+use crate::provider::{ClientLink, Inputs, Side, Who};
 
 /// A client that writes down what it is told, and answers what it is asked.
 #[derive(Default)]
@@ -57,6 +57,7 @@ const ABLE: ClientCapabilities = ClientCapabilities {
 
 fn context(revision: Revision, client: &Arc<Client>, inputs: Inputs) -> Context {
     let side = Side {
+        who: Who::nobody(),
         revision,
         capabilities: ABLE,
         meta: None,
