@@ -7,7 +7,10 @@ use serde_json::value::RawValue;
 
 use super::envelope::is_object;
 use super::header::{Headers, mirrored};
-use super::{ClientCapabilities, Code, Era, Level, Method, Request, RequestId, Revision, RpcError};
+use super::{
+    ClientCapabilities, Code, Era, Level, Method, ParamsText, Request, RequestId, Revision,
+    RpcError,
+};
 
 /// `_meta` key of the request's revision.
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -63,6 +66,8 @@ struct Meta {
 /// What stands beside a request's own parameters, in either era.
 #[derive(Debug, Clone, Default)]
 pub struct Extras {
+    /// All parameters, as they came; see [`keeping`](Self::keeping).
+    pub params: Option<ParamsText>,
     /// The whole `_meta`, as it came.
     pub meta: Option<Box<RawValue>>,
     /// By which the client recognises progress of this request.
@@ -93,6 +98,7 @@ impl Extras {
         let wire: Wire = serde_json::from_str(params.get()).map_err(RpcError::invalid_params)?;
         let token = parse::<Meta>(wire.meta.as_deref()).and_then(|meta| meta.progress_token);
         Ok(Self {
+            params: None,
             meta: wire.meta,
             progress_token: token.filter(|token| {
                 token.get().len() <= TOKEN_BYTES && RequestId::parse(token).is_some()
@@ -100,6 +106,13 @@ impl Extras {
             input_responses: wire.input_responses.unwrap_or_default(),
             request_state: wire.request_state,
         })
+    }
+
+    /// Keeps the whole text, for providers that pass it on.
+    #[must_use]
+    pub fn keeping(mut self, params: Option<Box<RawValue>>) -> Self {
+        self.params = params.map(ParamsText::from);
+        self
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::splice::Edits;
 use super::{Kind, Level, RequestId};
 
 /// `_meta` key of the `subscriptions/listen` request that a notification belongs to (2026-07-28).
@@ -101,12 +102,15 @@ impl Outgoing {
         let Some(id) = subscription else {
             return serde_json::to_vec(&wire(self.params.as_ref())).unwrap_or_default();
         };
-        let text = self.params.as_deref().map_or("{}", RawValue::get);
-        let mut params: super::ResultObject = serde_json::from_str(text).unwrap_or_default();
-        let meta = serde_json::json!({ SUBSCRIPTION_ID: id });
-        let _ = params.set("_meta", &meta);
-        let wire = Wire { jsonrpc: "2.0", method: self.method, params: Some(&params) };
-        serde_json::to_vec(&wire).unwrap_or_default()
+        let mut edits = Edits::default();
+        let mut meta = Edits::default();
+        // An id always has a JSON form.
+        if meta.set(SUBSCRIPTION_ID, id).is_ok() {
+            edits.within("_meta", meta);
+        }
+        let params = edits.apply(self.params.as_deref());
+        let method = self.method;
+        format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#).into_bytes()
     }
 }
 

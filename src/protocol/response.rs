@@ -1,7 +1,5 @@
 //! Answers, as they go on the wire.
 
-use serde::Serialize;
-
 use super::{Era, RequestId, ResultObject, RpcError};
 
 /// One JSON-RPC response. An error to an unreadable request has no id.
@@ -13,17 +11,6 @@ pub struct Response {
     pub outcome: Result<ResultObject, RpcError>,
 }
 
-#[derive(Serialize)]
-struct Wire<'a, E> {
-    jsonrpc: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RequestId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<&'a ResultObject>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<E>,
-}
-
 impl Response {
     /// An answer that isn't a result.
     pub fn error(id: Option<RequestId>, error: RpcError) -> Self {
@@ -32,15 +19,29 @@ impl Response {
 
     /// The bytes, for a client of this era.
     pub fn encode(&self, era: Era) -> Vec<u8> {
-        let wire = Wire {
-            jsonrpc: "2.0",
-            id: self.id.as_ref(),
-            result: self.outcome.as_ref().ok(),
-            error: self.outcome.as_ref().err().map(|error| error.for_era(era)),
-        };
-        // Ids, raw values and JSON values always have a JSON form; should that ever change, the
-        // peer still gets an answer.
-        serde_json::to_vec(&wire).unwrap_or_else(|_| FALLBACK.to_vec())
+        // Ids and JSON values always have a JSON form; should that ever change, the peer still
+        // gets an answer.
+        self.write(era).map_or_else(|_| FALLBACK.to_vec(), String::into_bytes)
+    }
+
+    fn write(&self, era: Era) -> serde_json::Result<String> {
+        let mut out = String::from(r#"{"jsonrpc":"2.0""#);
+        if let Some(id) = &self.id {
+            out.push_str(r#","id":"#);
+            out.push_str(&serde_json::to_string(id)?);
+        }
+        match &self.outcome {
+            Ok(result) => {
+                out.push_str(r#","result":"#);
+                result.write(&mut out);
+            }
+            Err(error) => {
+                out.push_str(r#","error":"#);
+                out.push_str(&serde_json::to_string(&error.for_era(era))?);
+            }
+        }
+        out.push('}');
+        Ok(out)
     }
 }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::waits::Waits;
 use super::{CallError, Questions};
 use crate::protocol::notification::{LogMessage, Outgoing, Progress};
-use crate::protocol::{Ask, AskError, ClientCapabilities, Level, Revision, RpcError};
+use crate::protocol::{Ask, AskError, ClientCapabilities, Level, ParamsText, Revision, RpcError};
 
 /// The way from a running call to its client, beside the answer.
 pub trait ClientLink: Send + Sync {
@@ -94,6 +94,9 @@ pub struct Side {
     pub revision: Revision,
     /// What the client can do.
     pub capabilities: ClientCapabilities,
+    /// All parameters of the request, as they came, under the names of the client's endpoint: for
+    /// providers that pass them on. Others take what they need from the operation.
+    pub params: Option<ParamsText>,
     /// The request's `_meta`, as it came.
     pub meta: Option<Arc<RawValue>>,
     /// By which the client recognises progress of this request.
@@ -111,6 +114,7 @@ impl Side {
             who: Who::nobody(),
             revision,
             capabilities: ClientCapabilities::default(),
+            params: None,
             meta: None,
             progress_token: None,
             inputs: Arc::default(),

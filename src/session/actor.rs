@@ -198,6 +198,7 @@ impl Session {
             who,
             revision: record.revision,
             capabilities: record.capabilities,
+            params: extras.params,
             meta: extras.meta.map(Arc::from),
             progress_token: extras.progress_token.map(Arc::from),
             inputs: Arc::new(Inputs::default()),

@@ -76,6 +76,7 @@ impl Work {
             who: Who::nobody(),
             revision: checked.revision,
             capabilities: checked.capabilities,
+            params: extras.params,
             meta: extras.meta.map(Arc::from),
             progress_token: extras.progress_token.map(Arc::from),
             inputs: Arc::new(inputs),

@@ -9,6 +9,7 @@ use serde_json::{Result, json};
 
 use super::machine::Machine;
 use crate::protocol::notification::Outgoing;
+use crate::protocol::splice::Edits;
 use crate::protocol::{Ask, Era, ResultObject};
 
 /// `_meta` key that ties a message to its task (2025-11-25).
@@ -151,18 +152,15 @@ pub fn page(tasks: &[ResultObject], next_cursor: Option<&str>) -> Result<ResultO
 /// Ties an object to its task, by its `_meta` (2025-11-25).
 ///
 /// # Errors
-/// Where it has a `_meta` that is no object.
+/// See [`View::created`].
 pub fn relate(object: &mut ResultObject, id: &str) -> Result<()> {
-    let meta = object.get("_meta").map(serde_json::from_str::<ResultObject>);
-    let mut meta = meta.transpose()?.unwrap_or_default();
-    meta.set(RELATED_TASK, &json!({ "taskId": id }))?;
-    object.set("_meta", &meta)
+    object.within("_meta", Edits::default().set(RELATED_TASK, &json!({ "taskId": id }))?)
 }
 
 /// Ties a request of ours to its task (2025-11-25).
 ///
 /// # Errors
-/// Where its parameters, or their `_meta`, are no object.
+/// Where its parameters are no object.
 pub fn related_ask(ask: &Ask, id: &str) -> Result<Ask> {
     Ok(Ask { kind: ask.kind, params: Some(related(ask.params.as_deref(), id)?) })
 }
@@ -170,7 +168,7 @@ pub fn related_ask(ask: &Ask, id: &str) -> Result<Ask> {
 /// Ties a notification to its task (2025-11-25).
 ///
 /// # Errors
-/// Where its parameters, or their `_meta`, are no object.
+/// Where its parameters are no object.
 pub fn related_notification(notification: &Outgoing, id: &str) -> Result<Outgoing> {
     let params = related(notification.params.as_deref(), id)?;
     Ok(Outgoing { method: notification.method, params: Some(params) })

@@ -13,7 +13,7 @@ use crate::protocol::AskError;
 use crate::protocol::notification::Outgoing;
 use crate::provider::native::handle::Shared;
 use crate::provider::native::item::Items;
-use crate::provider::{ClientLink, Inputs, Side, Who};
+use crate::provider::{ClientLink, Inputs, Side};
 
 /// A client that writes down what it is told, and answers what it is asked.
 #[derive(Default)]
@@ -57,13 +57,11 @@ const ABLE: ClientCapabilities = ClientCapabilities {
 
 fn context(revision: Revision, client: &Arc<Client>, inputs: Inputs) -> Context {
     let side = Side {
-        who: Who::nobody(),
-        revision,
         capabilities: ABLE,
-        meta: None,
         progress_token: Some(serde_json::from_str("7").unwrap()),
         inputs: Arc::new(inputs),
         client: client.clone(),
+        ..Side::silent(revision)
     };
     let deadline = Instant::now() + std::time::Duration::from_secs(60);
     let call = CallContext::new(side, CancellationToken::new(), deadline);

@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(written(()), r#"{"content":[],"isError":false}"#);
         let failed = ToolResult::error("a").meta("x/y", 1);
         let expected =
-            r#"{"_meta":{"x/y":1},"content":[{"type":"text","text":"a"}],"isError":true}"#;
+            r#"{"content":[{"type":"text","text":"a"}],"isError":true,"_meta":{"x/y":1}}"#;
         assert_eq!(written(failed), expected);
         let json = written(Json(Sum { sum: 5 }));
         assert!(json.contains(r#""structuredContent":{"sum":5}"#), "{json}");

@@ -160,6 +160,7 @@ pub async fn submit(
         Err(error) => exchange.finish(Err(error)),
         Ok((call, extras)) => {
             note_tool(endpoint, scope, &call, |tool| exchange.calls(tool));
+            let extras = extras.keeping(request.params);
             let request = SessionRequest { call, extras, exchange };
             endpoint.0.sessions.request(request).await;
         }

@@ -37,7 +37,7 @@ pub async fn asked(
     let newest = Revision::LATEST;
     let mut seen = Observation::begin(&parts.metrics, &request.id, &request.method, newest);
     let (checked, call, extras) = match parse(headers, &request) {
-        Ok(parsed) => parsed,
+        Ok((checked, call, extras)) => (checked, call, extras.keeping(request.params)),
         Err((status, error)) => {
             seen.finish(&Err(error.clone()));
             return Answer::refuse(status, Some(request.id), error).into();

@@ -41,7 +41,7 @@ impl Pipe {
                         let scope = &self.link.scope;
                         mcp::note_tool(&self.link.endpoint, scope, &call, |tool| seen.calls(tool));
                         let asked = Asked { id: request.id, checked, seen, cancelled };
-                        return self.work(asked, call, extras).await;
+                        return self.work(asked, call, extras.keeping(request.params)).await;
                     }
                     Err(error) => error,
                 }
