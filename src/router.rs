@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::catalogue::{Catalogue, Page, Scope, ServerName, TaskSupport};
+use crate::catalogue::{Availability, Catalogue, Page, Scope, ServerName, TaskSupport};
 use crate::protocol::call::{Completion, PromptCall, Reference, ToolCall};
 use crate::protocol::handshake::capabilities;
 use crate::protocol::{Code, Era, Kind, Operation, ResultObject, Revision, RpcError};
@@ -112,7 +112,27 @@ pub fn route(catalogue: &Catalogue, scope: &Scope, operation: Operation) -> Rout
             asks_first: entry.asks_first,
             label: Arc::clone(&entry.label),
         },
-        None => Route::Answer(Err(unknown(&operation))),
+        None => Route::Answer(Err(
+            down(catalogue, scope, &operation).unwrap_or_else(|| unknown(&operation))
+        )),
+    }
+}
+
+/// The error where what is asked for may be a server's that isn't there.
+fn down(catalogue: &Catalogue, scope: &Scope, operation: &Operation) -> Option<RpcError> {
+    let (kind, name) = match operation {
+        Operation::CallTool(call) => (Kind::Tools, &call.name),
+        Operation::GetPrompt(call) => (Kind::Prompts, &call.name),
+        Operation::ReadResource(uri) => (Kind::Resources, uri),
+        Operation::Complete(completion) => match &completion.reference {
+            Reference::Prompt(name) => (Kind::Prompts, name),
+            Reference::Resource(uri) => (Kind::Resources, uri),
+        },
+    };
+    let (server, standing) = catalogue.absent(scope, kind, name)?;
+    match &standing.availability {
+        Availability::Down { state, cause } => Some(RpcError::upstream_down(server, state, cause)),
+        Availability::There => None,
     }
 }
 
@@ -145,7 +165,7 @@ fn unknown(operation: &Operation) -> RpcError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::{Definition, Offer};
+    use crate::catalogue::{Definition, Offer, Standing};
 
     fn catalogue() -> Catalogue {
         let define = |name: &str| {
@@ -215,6 +235,26 @@ mod tests {
         for (scope, operation, expected) in table {
             let what = format!("{operation:?}");
             assert_eq!(asked(scope, operation), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_server_s_that_is_down_is_told_so() {
+        let down = Availability::Down { state: "starting", cause: "it starts".into() };
+        let part = std::sync::Arc::default();
+        let standing = Standing { part, availability: down };
+        let catalogue = Catalogue::of([(ServerName::from("git"), standing)].into());
+        let tool = |name: &str| {
+            Operation::CallTool(ToolCall { name: name.into(), arguments: None, task: None })
+        };
+        let (all, own) = (Scope::Federated, Scope::Server("git".into()));
+        for (scope, name, code) in [
+            (&all, "git__log", Code::UpstreamDown),
+            (&own, "log", Code::UpstreamDown),
+            (&all, "log", Code::InvalidParams),
+        ] {
+            let Route::Answer(Err(error)) = route(&catalogue, scope, tool(name)) else { panic!() };
+            assert_eq!(error.code, code, "{name}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Providers: who answers a tool call, a prompt, a read or a completion. Native Rust code, and
 //! handlers written for the official Rust SDK, and other MCP servers.
 
+pub mod circle;
 pub mod context;
 pub mod demo;
 pub mod native;
@@ -15,6 +16,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
+pub use circle::Circle;
 pub use context::{CallContext, ClientLink, Inputs, Side, Who};
 
 use crate::catalogue::{Offer, ServerName};

@@ -21,7 +21,7 @@ use super::exchange::Exchange;
 use super::link::{OwnLink, Question, SessionLink};
 use super::machine::{AskId, Effect, Input, Machine, Ticket};
 use super::table::Record;
-use super::work::{Caller, NOBODY, Outcome, Planned, Work};
+use super::work::{Caller, Outcome, Planned, Work};
 use crate::admission::InFlight;
 use crate::protocol::call::SessionCall;
 use crate::protocol::error::ReceivedError;
@@ -157,7 +157,7 @@ impl Session {
         let side = self.side(myself, state, ticket, &exchange, extras);
         state.running.insert(ticket, Running { exchange, cancelled: cancelled.clone() });
         let planned = match call {
-            Call::Session(call) => Planned::Answer(change(&state.record, call)),
+            Call::Session(call) => Planned::Answer(self.change(&state.record, call)),
             call => self.0.work.plan(&state.caller, side, call, cancelled),
         };
         match planned {
@@ -171,6 +171,23 @@ impl Session {
                 });
             }
         }
+    }
+
+    /// What changes the session itself; its record outlives the actor.
+    fn change(&self, record: &Record, call: SessionCall) -> Outcome {
+        match call {
+            SessionCall::SetLevel(level) => record.set_level(level),
+            SessionCall::Subscribe(uri) => {
+                let published = &self.0.work.published;
+                let interest = published.subscribe(&record.scope, &uri, &record.who());
+                if !record.subscribe(uri, interest) {
+                    let why = "This session is subscribed to too many resources";
+                    return Err(RpcError::new(Code::InvalidParams, why));
+                }
+            }
+            SessionCall::Unsubscribe(uri) => record.unsubscribe(&uri),
+        }
+        Ok(ResultObject::empty())
     }
 
     fn side(
@@ -189,11 +206,7 @@ impl Session {
             ticket,
             patience: self.0.ask_timeout,
         };
-        let who = Who {
-            principal: NOBODY.into(),
-            session: Some(state.caller.owner.key()),
-            later: state.caller.later.clone(),
-        };
+        let who = Who { later: state.caller.later.clone(), ..record.who() };
         Side {
             who,
             revision: record.revision,
@@ -205,21 +218,6 @@ impl Session {
             client: Arc::new(link),
         }
     }
-}
-
-/// What changes the session itself; its record outlives the actor.
-fn change(record: &Record, call: SessionCall) -> Outcome {
-    match call {
-        SessionCall::SetLevel(level) => record.set_level(level),
-        SessionCall::Subscribe(uri) => {
-            if !record.subscribe(uri) {
-                let why = "This session is subscribed to too many resources";
-                return Err(RpcError::new(Code::InvalidParams, why));
-            }
-        }
-        SessionCall::Unsubscribe(uri) => record.unsubscribe(&uri),
-    }
-    Ok(ResultObject::empty())
 }
 
 fn is_cancelled(outcome: &Outcome) -> bool {

@@ -51,7 +51,7 @@ fn tell_task(table: &Table, tasks: &Tasks, change: &TaskChange) {
 }
 
 fn tell(table: &Table, change: &Change) {
-    let seen = |record: &Arc<Record>| change.is_seen_by(&record.scope);
+    let seen = |record: &Arc<Record>| change.is_seen_by(&record.scope, &record.who());
     match &change.what {
         Event::Anything => table.all().iter().filter(|r| seen(r)).for_each(|r| tell_everything(r)),
         Event::ListChanged(kind) => {

@@ -140,6 +140,7 @@ impl Sessions {
             self.metrics.session_duration.observe(seconds);
         }
         record.streams.end(StreamId::OWN);
+        record.unsubscribe_all();
         self.tasks.forget(&record.owner());
         if let Some(actor) = record.actor().borrow().as_ref() {
             // One that is dead, and may come back for a moment, finds that it has ended.

@@ -16,8 +16,8 @@ use crate::protocol::notification::{Outgoing, SUBSCRIPTION_ID};
 use crate::protocol::{
     ClientCapabilities, Era, Kind, RequestId, Response, ResultObject, Revision, RpcError,
 };
-use crate::provider::Event;
-use crate::registry::{Change, Published};
+use crate::provider::{Event, Who};
+use crate::registry::{Change, Interest, Published};
 use crate::tasks::{self, Owner, TaskChange, Tasks};
 
 /// A stream to be opened.
@@ -28,6 +28,8 @@ pub struct Listen {
     pub filter: Filter,
     /// What its endpoint shows.
     pub scope: Scope,
+    /// Who wants that.
+    pub who: Who,
     /// Whose tasks it may name.
     pub owner: Owner,
     /// The tasks.
@@ -44,6 +46,8 @@ struct Listening {
     of_tasks: Receiver<TaskChange>,
     waiting: Vec<Bytes>,
     step: Step,
+    /// What upstreams are asked to tell, as long as the stream is open.
+    _interests: Vec<Interest>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +73,11 @@ impl Listen {
         let (tasks, owner) = (&self.tasks, &self.owner);
         self.filter.task_ids.retain(|id| tasks.owns(owner, id));
         let (waiting, step) = (Vec::new(), Step::Acknowledge);
-        let listening = Listening { listen: self, changes, of_tasks, waiting, step };
+        let uris = self.filter.resource_subscriptions.iter();
+        let interest = |uri: &String| published.subscribe(&self.scope, uri, &self.who);
+        let interests = uris.filter_map(interest).collect();
+        let listening =
+            Listening { listen: self, changes, of_tasks, waiting, step, _interests: interests };
         unfold(listening, |mut listening| async move {
             let message = listening.next().await?;
             Some((message, listening))
@@ -91,7 +99,7 @@ impl Listen {
     }
 
     fn wanted(&self, change: &Change) -> Option<Outgoing> {
-        if !change.is_seen_by(&self.scope) {
+        if !change.is_seen_by(&self.scope, &self.who) {
             return None;
         }
         match &change.what {
@@ -105,7 +113,7 @@ impl Listen {
 
     /// Whether everything may be different now.
     fn may_differ(&self, change: &Change) -> bool {
-        change.what == Event::Anything && change.is_seen_by(&self.scope)
+        change.what == Event::Anything && change.is_seen_by(&self.scope, &self.who)
     }
 
     fn wants(&self, kind: Kind) -> bool {

@@ -1,6 +1,6 @@
 //! What is known of each session, owned above the actors: it outlives their crashes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -19,6 +19,8 @@ use super::streams::Streams;
 use crate::catalogue::Scope;
 use crate::protocol::handshake::{ClientInfo, Initialize};
 use crate::protocol::{ClientCapabilities, Level, Revision};
+use crate::provider::Who;
+use crate::registry::Interest;
 use crate::tasks::Owner;
 
 /// How long a client may take to use its new session at all: probes and crashed clients never do,
@@ -118,7 +120,7 @@ pub struct Record {
     pub streams: Streams,
     /// The least grave log messages that its client wants.
     level: AtomicU8,
-    subscriptions: Mutex<BTreeSet<String>>,
+    subscriptions: Mutex<BTreeMap<String, Option<Interest>>>,
     /// The number of the next request of ours to the client.
     next_ask: AtomicU64,
     /// Open event streams and running requests: each is a sign of life.
@@ -180,15 +182,18 @@ impl Record {
         self.level.store(level.into(), Ordering::Relaxed);
     }
 
-    /// Its client wants to be told of a resource; `false` where it named too many.
-    pub fn subscribe(&self, uri: String) -> bool {
+    /// Its client wants to be told of a resource, and so its server is asked to tell; `false`
+    /// where it named too many.
+    pub fn subscribe(&self, uri: String, interest: Option<Interest>) -> bool {
         let mut subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = uri.len() + subscriptions.iter().map(String::len).sum::<usize>();
+        let bytes = uri.len() + subscriptions.keys().map(String::len).sum::<usize>();
         let is_full = subscriptions.len() >= MAX_SUBSCRIPTIONS || bytes > SUBSCRIPTION_BYTES;
-        if is_full && !subscriptions.contains(&uri) {
+        if is_full && !subscriptions.contains_key(&uri) {
             return false;
         }
-        subscriptions.insert(uri);
+        // One that has ended meanwhile would be interested for ever.
+        let interest = interest.filter(|_| !self.has_ended());
+        subscriptions.insert(uri, interest);
         true
     }
 
@@ -199,7 +204,17 @@ impl Record {
 
     /// Whether its client wants to be told of a resource.
     pub fn is_subscribed(&self, uri: &str) -> bool {
-        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).contains(uri)
+        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).contains_key(uri)
+    }
+
+    /// Its client is told of nothing any more.
+    pub fn unsubscribe_all(&self) {
+        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Who its client is, as long as nobody is asked.
+    pub fn who(&self) -> Who {
+        Who { session: Some(self.owner().key()), ..Who::nobody() }
     }
 
     /// Whose its tasks are, as long as nobody is asked who they are.
@@ -215,7 +230,7 @@ impl Record {
     /// All resources that its client wants to be told of.
     pub fn subscriptions(&self) -> Vec<String> {
         let subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
-        subscriptions.iter().cloned().collect()
+        subscriptions.keys().cloned().collect()
     }
 
     /// The child that the actor is to its supervisor.
@@ -424,11 +439,13 @@ mod tests {
         let table = Table::new(2, LIMITS, Shelf::new(1));
         let record = open(&table, Scope::Federated).unwrap();
         for number in 0..MAX_SUBSCRIPTIONS {
-            assert!(record.subscribe(number.to_string()));
+            assert!(record.subscribe(number.to_string(), None));
         }
-        assert!(!record.subscribe("more".to_owned()) && record.subscribe("0".to_owned()));
+        assert!(
+            !record.subscribe("more".to_owned(), None) && record.subscribe("0".to_owned(), None)
+        );
         record.unsubscribe("0");
-        assert!(record.subscribe("more".to_owned()) && !record.is_subscribed("0"));
+        assert!(record.subscribe("more".to_owned(), None) && !record.is_subscribed("0"));
         assert_eq!(record.subscriptions().len(), MAX_SUBSCRIPTIONS);
     }
 

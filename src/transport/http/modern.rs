@@ -18,6 +18,7 @@ use crate::catalogue::Scope;
 use crate::protocol::header::Headers;
 use crate::protocol::meta::{self, Checked, Extras};
 use crate::protocol::{Call, Code, Era, Request, RequestId, Response, Revision, RpcError};
+use crate::provider::Who;
 use crate::session::listen::{self, Listen};
 use crate::session::work::{NOBODY, Outcome, Planned};
 use crate::tasks::Owner;
@@ -221,6 +222,7 @@ fn open_listen(
         return Answer::refuse(StatusCode::SERVICE_UNAVAILABLE, Some(id), error).into();
     };
     let listen = Listen {
+        who: Who::nobody(),
         id,
         filter,
         scope: scope.clone(),

@@ -12,6 +12,7 @@ use super::{Pipe, lock};
 use crate::protocol::call::Filter;
 use crate::protocol::meta::{self, Checked, Extras};
 use crate::protocol::{Call, Code, Era, Request, RequestId, ResultObject, Revision, RpcError};
+use crate::provider::Who;
 use crate::session::listen::{self, Listen};
 use crate::session::modern::Begun;
 use crate::session::work::{NOBODY, Outcome, Planned};
@@ -134,6 +135,7 @@ impl Pipe {
         let parts = &self.link.endpoint.0;
         let ending = parts.ending.child_token();
         let listen = Listen {
+            who: Who::nobody(),
             id,
             filter,
             scope: self.link.scope.clone(),
