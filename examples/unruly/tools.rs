@@ -17,7 +17,11 @@ const CHANGING: &str = "changing";
 
 /// A result with all that a node has to pass on as it is: members of nobody's, numbers that no
 /// machine has, blanks, escapes, and an order of its own.
-const VERBATIM: &str = r#"{ "x-unknown":{"b":1.0,"a":1e2, "n":12345678901234567890123},"content":[{"type":"text","text":"\u00e9\/","x":null}],"structuredContent":{"z":-0.0,"a":[]},"_meta":{"example.org/k":"v"},"isError":false }"#;
+const VERBATIM: &str = concat!(
+    r#"{ "x-unknown":{"b":1.0,"a":1e2, "n":12345678901234567890123},"#,
+    r#""content":[{"type":"text","text":"\u00e9\/","x":null}],"#,
+    r#""structuredContent":{"z":-0.0,"a":[]},"_meta":{"example.org/k":"v"},"isError":false }"#,
+);
 
 /// Name, description, and arguments with their types.
 type Tool = (&'static str, &'static str, &'static [(&'static str, &'static str)]);

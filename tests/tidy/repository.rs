@@ -71,7 +71,10 @@ fn walked(root: &Path) -> Vec<String> {
     while let Some(folder) = folders.pop() {
         for path in entries(&folder).unwrap_or_default() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if path.is_dir() && !IGNORED.contains(&name.as_str()) {
+            if IGNORED.contains(&name.as_str()) {
+                // In a worktree of git's, `.git` is a file.
+                continue;
+            } else if path.is_dir() {
                 folders.push(path);
             } else if let Ok(relative) = path.strip_prefix(root)
                 && path.is_file()
