@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Rust: Erlang (the differential test of `supervisors` runs
 # against OTP itself), the official TypeScript and Python SDKs with their interpreters, the MCP
-# Inspector, and the official conformance suites.
+# Inspector, the official conformance suites, and MCP servers as users run them by npx and uvx.
 # Quick when everything is there: it only compares lock files.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 clients=tests/clients
+servers=tests/servers
 venv=.tools/venv
 
 missing_packages() {
@@ -55,6 +56,32 @@ install_python_client() {
   cp $clients/requirements.txt $stamp
 }
 
+# pip fills a folder with archives, since it checks their hashes; uv, in `bin`, is told by a home of
+# its own to take nothing from elsewhere, and has done so once.
+install_python_servers() {
+  local folder=$PWD/.tools/servers
+  local stamp=$folder/.installed-from
+  if cmp -s $servers/requirements.txt "$stamp" && "$folder/bin/uvx" --version >/dev/null 2>&1; then
+    return
+  fi
+  echo "setup-tests: installing uv and the MCP servers in Python"
+  rm -rf "$folder"
+  python3 -m venv "$folder"
+  "$folder/bin/python" -m pip download --quiet --disable-pip-version-check --require-hashes \
+    --only-binary :all: --requirement $servers/requirements.txt --dest "$folder/archives"
+  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-index \
+    --find-links "$folder/archives" uv
+  mkdir -p "$folder/home/.config/uv"
+  cat >"$folder/home/.config/uv/uv.toml" <<TOML
+no-index = true
+find-links = ["$folder/archives"]
+python-downloads = "never"
+TOML
+  env -u XDG_CONFIG_HOME -u XDG_CACHE_HOME -u XDG_DATA_HOME HOME="$folder/home" \
+    "$folder/bin/uvx" --quiet mcp-server-time --help >/dev/null
+  cp $servers/requirements.txt "$stamp"
+}
+
 mapfile -t missing < <(missing_packages)
 if [[ ${#missing[@]} -gt 0 ]]; then
   install_packages "${missing[@]}"
@@ -62,3 +89,5 @@ fi
 install_npm $clients "the TypeScript SDKs and the MCP Inspector"
 install_npm tests/conformance "the conformance suites"
 install_python_client
+install_npm $servers "the MCP servers in TypeScript"
+install_python_servers
