@@ -71,13 +71,13 @@ install_python_servers() {
     --only-binary :all: --requirement $servers/requirements.txt --dest "$folder/archives"
   "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-index \
     --find-links "$folder/archives" uv
-  mkdir -p "$folder/home/.config/uv"
-  cat >"$folder/home/.config/uv/uv.toml" <<TOML
+  mkdir -p "$folder/user/.config/uv"
+  cat >"$folder/user/.config/uv/uv.toml" <<TOML
 no-index = true
 find-links = ["$folder/archives"]
 python-downloads = "never"
 TOML
-  env -u XDG_CONFIG_HOME -u XDG_CACHE_HOME -u XDG_DATA_HOME HOME="$folder/home" \
+  env -u XDG_CONFIG_HOME -u XDG_CACHE_HOME -u XDG_DATA_HOME HOME="$folder/user" \
     "$folder/bin/uvx" --quiet mcp-server-time --help >/dev/null
   cp $servers/requirements.txt "$stamp"
 }
