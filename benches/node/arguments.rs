@@ -6,12 +6,13 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::peers::Peer;
-use crate::server::Kind;
+use crate::server::{Kind, Programs};
 
 /// How many times everything is measured where nothing else is said.
 const ROUNDS: usize = 5;
 
-/// Measures a node under load, beside plain warp and the official Rust SDK.
+/// Measures a node under load, beside plain warp and the official Rust SDK, and before other
+/// servers, beside bridges.
 #[derive(Debug, Parser)]
 #[command(name = "bench-node")]
 pub(crate) struct Arguments {
@@ -27,12 +28,21 @@ pub(crate) struct Arguments {
     /// Measures this server only; may come several times.
     #[arg(long, value_name = "NAME", value_enum)]
     only: Vec<Kind>,
+    /// Measures only what stands before other servers, beside these servers alone.
+    #[arg(long, conflicts_with = "plain")]
+    upstreams: bool,
+    /// Measures only servers that answer by themselves.
+    #[arg(long)]
+    plain: bool,
     /// Prints JSON instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
     /// The binary to measure, instead of the one that cargo built along with the bench.
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_erlmcp"))]
-    pub(crate) erlmcp: PathBuf,
+    erlmcp: PathBuf,
+    /// Where supergateway and mcp-proxy are; without them, they are left out.
+    #[arg(long, value_name = "FOLDER")]
+    bridges: Option<PathBuf>,
     /// Is one of the other servers, in a process of its own.
     #[arg(long, hide = true)]
     pub(crate) serve: Option<Peer>,
@@ -65,9 +75,23 @@ impl Arguments {
         self.rounds.map_or(usual, usize::from)
     }
 
-    pub(crate) fn servers(&self) -> Vec<Kind> {
+    /// The servers that answer by themselves, as far as they are wanted.
+    pub(crate) fn plain(&self) -> Vec<Kind> {
+        if self.upstreams { Vec::new() } else { self.wanted(&Kind::PLAIN) }
+    }
+
+    /// What stands before other servers, and these alone, as far as they are wanted.
+    pub(crate) fn chains(&self) -> Vec<Kind> {
+        if self.plain { Vec::new() } else { self.wanted(&Kind::CHAINS) }
+    }
+
+    fn wanted(&self, all: &[Kind]) -> Vec<Kind> {
         let wanted = |kind: &Kind| self.only.is_empty() || self.only.contains(kind);
-        Kind::ALL.into_iter().filter(wanted).collect()
+        all.iter().copied().filter(wanted).collect()
+    }
+
+    pub(crate) fn programs(&self) -> Programs {
+        Programs { erlmcp: self.erlmcp.clone(), bridges: self.bridges.clone() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The node under load, beside two other servers: a handler on plain warp, which is what HTTP
-//! itself costs, and a server of the official Rust SDK, which is the obvious alternative.
+//! itself costs, and a server of the official Rust SDK, which is the obvious alternative. And the
+//! node before such a server, over pipes and over HTTP, beside that server alone and two bridges
+//! that people put before servers over pipes: supergateway and mcp-proxy.
 //!
 //! Each server is a process of its own on core 1, started anew for every measurement; the load
 //! comes from core 0, over HTTP/1.1 connections that are kept alive, each client asking again as
@@ -22,6 +24,7 @@ mod connection;
 mod load;
 mod messages;
 mod peers;
+mod pipe;
 mod process;
 mod report;
 mod rounds;

@@ -33,11 +33,11 @@ impl Era {
 const LEGACY_REVISION: &str = "2025-11-25";
 const MODERN_REVISION: &str = "2026-07-28";
 
-const INITIALIZE: &str = concat!(
+pub(crate) const INITIALIZE: &str = concat!(
     r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","#,
     r#""capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#,
 );
-const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+pub(crate) const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 const META: &str = concat!(
     r#","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
     r#""io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},"#,
@@ -81,6 +81,12 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
+    /// The same calls, with ids that come after this one.
+    pub(crate) fn after(mut self, id: u64) -> Self {
+        self.id = id;
+        self
+    }
+
     /// Calls of a server's tool; in a session, where the server has some.
     pub(crate) fn new(kind: Kind, era: Era, address: SocketAddr, session: Option<&str>) -> Self {
         let tool = kind.echo();
@@ -96,8 +102,19 @@ impl Calls {
         Self { era, head, tool, id: 0, body: String::new(), request: Vec::new() }
     }
 
-    /// The bytes of the next call.
+    /// The bytes of the next call over HTTP.
     pub(crate) fn next(&mut self) -> &[u8] {
+        self.next_message();
+        self.request.clear();
+        self.request.extend_from_slice(self.head.as_bytes());
+        self.request.extend_from_slice(self.body.len().to_string().as_bytes());
+        self.request.extend_from_slice(b"\r\n\r\n");
+        self.request.extend_from_slice(self.body.as_bytes());
+        &self.request
+    }
+
+    /// The id of the next call, and its message.
+    pub(crate) fn next_message(&mut self) -> (u64, &str) {
         self.id += 1;
         self.body.clear();
         let (id, tool) = (self.id, self.tool);
@@ -106,12 +123,7 @@ impl Calls {
         let _ = write!(self.body, r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","#);
         let _ = write!(self.body, r#""params":{{"name":"{tool}","#);
         let _ = write!(self.body, r#""arguments":{{"text":"hello {id}"}}{meta}}}}}"#);
-        self.request.clear();
-        self.request.extend_from_slice(self.head.as_bytes());
-        self.request.extend_from_slice(self.body.len().to_string().as_bytes());
-        self.request.extend_from_slice(b"\r\n\r\n");
-        self.request.extend_from_slice(self.body.as_bytes());
-        &self.request
+        (id, &self.body)
     }
 
     /// Checks the answer to the call before: its status, its id, its text, and what its era asks.

@@ -1,5 +1,7 @@
 //! The figures: collected, brought to medians, shown.
 
+mod chains;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -23,11 +25,20 @@ pub(crate) struct Report {
     /// What was left out or could not be had.
     notes: Vec<String>,
     calls: Vec<Row<Call>>,
+    /// Calls that are answered from behind, and those of what stands there.
+    chains: Vec<Row<Call>>,
     /// Cycles of `initialize`, `notifications/initialized` and DELETE.
     sessions: Vec<Row<Visit>>,
     starts: Vec<Start>,
     idle: Vec<Idle>,
     memory: Vec<Holding>,
+}
+
+/// Which table a load belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    Plain,
+    Chains,
 }
 
 /// A load of calls.
@@ -136,6 +147,7 @@ impl Report {
             foreign: Samples::default(),
             notes,
             calls: Vec::new(),
+            chains: Vec::new(),
             sessions: Vec::new(),
             starts: Vec::new(),
             idle: Vec::new(),
@@ -147,9 +159,13 @@ impl Report {
         self.notes.push(note);
     }
 
-    pub(crate) fn called(&mut self, of: Call, load: &Load) {
+    pub(crate) fn called(&mut self, table: Table, of: Call, load: &Load) {
         self.foreign.0.push(load.foreign());
-        row(&mut self.calls, of).add(load);
+        let rows = match table {
+            Table::Plain => &mut self.calls,
+            Table::Chains => &mut self.chains,
+        };
+        row(rows, of).add(load);
     }
 
     pub(crate) fn visited(&mut self, server: Kind, load: &Load) {
@@ -175,7 +191,7 @@ impl Report {
 
     /// Bad answers and broken connections of all loads.
     pub(crate) fn errors(&self) -> u64 {
-        let calls = self.calls.iter().map(|row| row.errors);
+        let calls = self.calls.iter().chain(&self.chains).map(|row| row.errors);
         calls.chain(self.sessions.iter().map(|row| row.errors)).sum()
     }
 
@@ -191,6 +207,7 @@ impl Report {
         // Writing into a string can't fail.
         let _ = self.write_calls(&mut text);
         let _ = self.write_sessions(&mut text);
+        let _ = chains::write(&mut text, &self.chains);
         let _ = self.write_processes(&mut text);
         let foreign = self.foreign.median() * 100.0;
         if foreign > QUIET {
@@ -207,6 +224,9 @@ impl Report {
     }
 
     fn write_calls(&self, text: &mut String) -> std::fmt::Result {
+        if self.calls.is_empty() {
+            return Ok(());
+        }
         writeln!(text, "\ntools/call of a tool that gives its text back")?;
         write!(text, "{:<7} {:>7} {:<15} {:>8}", "era", "clients", "server", "req/s")?;
         write!(text, " {:>4} {:>5} {:>8} {:>8} {:>8}", "±", "x", "most", "p50", "p99")?;
@@ -239,6 +259,9 @@ impl Report {
     }
 
     fn write_sessions(&self, text: &mut String) -> std::fmt::Result {
+        if self.sessions.is_empty() {
+            return Ok(());
+        }
         writeln!(text, "\nSessions opened and ended: initialize, initialized, DELETE; 16 clients")?;
         write!(text, "{:<15} {:>10} {:>4} {:>8} {:>8}", "server", "sessions/s", "±", "p50", "p99")?;
         writeln!(text, " {:>9} {:>9} {:>6}", "CPU", "load", "errors")?;
@@ -257,6 +280,9 @@ impl Report {
         writeln!(text, "\nStart: from the process's start to its first good answer")?;
         for Start { server, ms } in &self.starts {
             writeln!(text, "{:<15} {:>6.1} ms", server.name(), ms.median())?;
+        }
+        if self.idle.is_empty() {
+            return Ok(());
         }
         writeln!(text, "\nProcessor time without a client")?;
         for Idle { server, seconds, cpu_ms } in &self.idle {

@@ -63,6 +63,21 @@ pub(crate) fn cpu_of(process: &str) -> io::Result<Duration> {
     Ok(ticks(number(fields.next())? + number(fields.next())?))
 }
 
+/// A process and all that it started, and so on.
+pub(crate) fn tree(root: u32) -> Vec<u32> {
+    let mut tree = vec![root];
+    let mut at = 0;
+    while let Some(&process) = tree.get(at) {
+        at += 1;
+        let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+        for task in tasks {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            tree.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        }
+    }
+    tree
+}
+
 /// A number of a file below `/proc`.
 pub(crate) fn number(text: Option<&str>) -> io::Result<u64> {
     let parsed = text.and_then(|text| text.parse().ok());

@@ -1,5 +1,5 @@
-//! A server of the official Rust SDK with its own session manager: sessions and event streams for
-//! legacy clients, one JSON answer for each request of a modern one.
+//! A server of the official Rust SDK. Over HTTP it has its own session manager: sessions and event
+//! streams for legacy clients, one JSON answer for each request of a modern one.
 
 use std::io;
 use std::sync::Arc;
@@ -14,8 +14,9 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{ErrorData, RoleServer, ServerHandler};
+use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt as _};
 use serde::Deserialize;
+use tokio::io::{stdin, stdout};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -45,6 +46,13 @@ impl ServerHandler for Demo {
             .map_err(|error| ErrorData::invalid_params(error.to_string(), None))?;
         Ok(CallToolResult::success(vec![ContentBlock::text(echo.text)]).into())
     }
+}
+
+/// Serves the one client that holds the pipes.
+pub(super) async fn serve_pipe() -> io::Result<()> {
+    let running = Demo.serve((stdin(), stdout())).await.map_err(io::Error::other)?;
+    running.waiting().await.map_err(io::Error::other)?;
+    Ok(())
 }
 
 pub(super) async fn serve(listener: TcpListener) -> io::Result<()> {
