@@ -3,13 +3,15 @@
 use clap::Args;
 use serde_json::json;
 
-use super::configured::Configured;
+use super::configured::ConfiguredServers;
 use super::exit::{BAD_CONFIGURATION, Failure, print, print_json};
+use super::layout::printable;
+use crate::config::{Checked, Config, Problem};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
     #[command(flatten)]
-    configured: Configured,
+    configured: ConfiguredServers,
     /// Prints the problems as JSON.
     #[arg(long)]
     json: bool,
@@ -17,18 +19,34 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let read = self.configured.read();
+        let Checked { config, warnings } = self.configured.check();
         if self.json {
-            let problems = read.as_ref().err().map_or(&[][..], |problems| &problems.0);
-            print_json(&json!({ "problems": problems }))?;
+            let problems = config.as_ref().err().map_or(&[][..], |problems| &problems.0);
+            print_json(&json!({ "problems": problems, "warnings": warnings }))?;
+            let bad = |_| Failure::new(BAD_CONFIGURATION, "the configuration is bad");
+            return config.map(drop).map_err(bad);
         }
-        match read {
-            Ok(_) if self.json => Ok(()),
-            Ok(_) => print("the configuration is good"),
-            Err(_) if self.json => Err(Failure::new(BAD_CONFIGURATION, "the configuration is bad")),
-            Err(problems) => Err(Failure::new(BAD_CONFIGURATION, problems)),
+        if !warnings.is_empty() {
+            print(&told(&warnings))?;
+        }
+        match config {
+            Ok(config) => print(&praise(&config)),
+            Err(problems) => Err(Failure::new(BAD_CONFIGURATION, printable(&problems.to_string()))),
         }
     }
+}
+
+fn told(warnings: &[Problem]) -> String {
+    let lines = warnings.iter().map(|warning| format!("\n  {}", printable(&warning.to_string())));
+    format!("{} warning(s):{}", warnings.len(), lines.collect::<String>())
+}
+
+fn praise(config: &Config) -> String {
+    let servers: Vec<_> = config.mcp_servers.keys().map(|name| &**name).collect();
+    if servers.is_empty() {
+        return "the configuration is good".to_owned();
+    }
+    format!("the configuration is good; it has the servers {}", servers.join(", "))
 }
 
 #[derive(Debug, Args)]

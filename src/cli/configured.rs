@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::{BAD_CONFIGURATION, Failure};
-use crate::config::{self, Config, Problems, Sources};
+use crate::config::{self, Checked, Config, Sources};
 
 #[derive(Debug, Args)]
 pub(super) struct Configured {
@@ -17,19 +17,40 @@ pub(super) struct Configured {
     set: Vec<(String, String)>,
 }
 
-impl Configured {
-    /// The configuration.
-    pub(super) fn load(&self) -> Result<Config, Failure> {
-        self.read().map_err(|problems| Failure::new(BAD_CONFIGURATION, problems))
-    }
+/// The arguments of a command that needs the servers, too.
+#[derive(Debug, Args)]
+pub(super) struct ConfiguredServers {
+    #[command(flatten)]
+    configured: Configured,
+    /// A file in which an MCP client lists its servers: of Claude, Cursor, Windsurf, Cline,
+    /// VS Code, Codex and others, as it is; may come several times.
+    #[arg(long, value_name = "FILE")]
+    mcp_config: Vec<PathBuf>,
+}
 
-    /// The configuration, or all that is wrong with it.
-    pub(super) fn read(&self) -> Result<Config, Problems> {
-        Config::load(&Sources {
+impl Configured {
+    /// What the arguments name, and the environment.
+    pub(super) fn sources(&self) -> Sources {
+        Sources {
             file: self.config.clone(),
             environment: config::environment(),
             flags: self.set.clone(),
-        })
+            ..Sources::default()
+        }
+    }
+
+    /// The configuration of the node alone, for whoever asks one that runs.
+    pub(super) fn load(&self) -> Result<Config, Failure> {
+        let sources = Sources { without_servers: true, ..self.sources() };
+        Config::load(&sources).map_err(|problems| Failure::new(BAD_CONFIGURATION, problems))
+    }
+}
+
+impl ConfiguredServers {
+    /// The whole configuration, with all that is wrong and odd.
+    pub(super) fn check(&self) -> Checked {
+        let sources = self.configured.sources();
+        Config::check(&Sources { mcp_files: self.mcp_config.clone(), ..sources })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `start` runs a node; the commands below it ask one that runs, through its control socket.
 
+mod bridge;
 mod call;
 mod check;
 mod configured;
@@ -34,6 +35,8 @@ enum Command {
     Start(start::Start),
     /// Serves one client on standard input and output; the log goes to standard error.
     Stdio(start::Stdio),
+    /// Serves one stdio server over HTTP, to clients of each era: `bridge --port 8000 -- CMD`.
+    Bridge(bridge::Bridge),
     /// Checks the configuration and tells all that is wrong with it.
     Check(check::Check),
     /// Prints the version.
@@ -67,6 +70,7 @@ impl Cli {
         exit::code(match self.command {
             Command::Start(start) => start.run(),
             Command::Stdio(stdio) => stdio.run(),
+            Command::Bridge(bridge) => bridge.run(),
             Command::Check(check) => check.run(),
             Command::Version(version) => version.run(),
             Command::Health(health) => health.run(),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::configured::Configured;
-use super::exit::{FAILED, Failure, GAVE_UP};
-use crate::config::{Config, Environment};
+use super::configured::ConfiguredServers;
+use super::exit::{BAD_CONFIGURATION, FAILED, Failure, GAVE_UP};
+use crate::config::{Checked, Config, Environment};
 use crate::node::{Doors, Ends, Listeners, NodeError};
 use crate::provider::{Hosted, demo};
 use crate::serve::{ServeError, serve_at};
@@ -15,50 +15,61 @@ use crate::telemetry;
 #[derive(Debug, Args)]
 pub(super) struct Start {
     #[command(flatten)]
-    configured: Configured,
+    configured: ConfiguredServers,
 }
 
 impl Start {
     pub(super) fn run(self) -> Result<(), Failure> {
-        run(self.configured, |config| Listeners::bind(config).map(Doors::from))
+        let open: Open = |config| Listeners::bind(config).map(Doors::from);
+        run(self.configured.check(), open, with_demo)
     }
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Stdio {
     #[command(flatten)]
-    configured: Configured,
+    configured: ConfiguredServers,
 }
 
 impl Stdio {
     /// No sockets: many such nodes may run on one machine.
     pub(super) fn run(self) -> Result<(), Failure> {
-        run(self.configured, |_| {
+        let open: Open = |_| {
             let (reader, writer) = (Box::new(tokio::io::stdin()), Box::new(tokio::io::stdout()));
             Ok(Doors { stdio: Some(Ends { reader, writer }), ..Doors::default() })
-        })
+        };
+        run(self.configured.check(), open, with_demo)
     }
 }
 
-type Open = fn(&Config) -> Result<Doors, NodeError>;
+/// Opens the ways into a node.
+pub(super) type Open = fn(&Config) -> Result<Doors, NodeError>;
+/// Makes the servers in the node's own process.
+pub(super) type Host = fn() -> Result<Vec<Arc<dyn Hosted>>, NodeError>;
 
-fn run(configured: Configured, open: Open) -> Result<(), Failure> {
-    let config = configured.load()?;
+fn with_demo() -> Result<Vec<Arc<dyn Hosted>>, NodeError> {
+    Ok(vec![Arc::new(demo::server()?)])
+}
+
+/// Runs a node until it is told to stop.
+pub(super) fn run(checked: Checked, open: Open, host: Host) -> Result<(), Failure> {
+    let Checked { config, warnings } = checked;
+    let config = config.map_err(|problems| Failure::new(BAD_CONFIGURATION, problems))?;
     let production = config.node.env == Environment::Production;
     let _flush = telemetry::log::install(&config.log, production);
+    for warning in warnings {
+        tracing::warn!(origin = warning.origin, key = warning.key, "{}", warning.what);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::chain(FAILED, &error))?;
-    let served = runtime.block_on(serve(config, open));
+    let served = runtime.block_on(async {
+        let doors = open(&config)?;
+        serve_at(config, doors, host()?).await
+    });
     // A thread that still reads standard input can't be stopped, and need not be.
     runtime.shutdown_background();
     served.map_err(|error| match error {
         ServeError::GaveUp(_) => Failure::chain(GAVE_UP, &error),
         ServeError::Node(_) | ServeError::Signals(_) => Failure::chain(FAILED, &error),
     })
-}
-
-async fn serve(config: Config, open: Open) -> Result<(), ServeError> {
-    let doors = open(&config)?;
-    let demo: Arc<dyn Hosted> = Arc::new(demo::server().map_err(NodeError::from)?);
-    serve_at(config, doors, vec![demo]).await
 }

@@ -10,7 +10,7 @@ use super::*;
 fn load(variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Problems> {
     let flags = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     let environment = environment_of(variables);
-    Config::load(&Sources { file: None, environment, flags: flags.collect() })
+    Config::load(&Sources { environment, flags: flags.collect(), ..Sources::default() })
 }
 
 fn environment_of(variables: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
@@ -29,7 +29,7 @@ impl Scratch {
 
     fn load(&self, variables: &[(&str, &str)]) -> Result<Config, Problems> {
         let environment = environment_of(variables);
-        Config::load(&Sources { file: Some(self.0.clone()), environment, flags: Vec::new() })
+        Config::load(&Sources { file: Some(self.0.clone()), environment, ..Sources::default() })
     }
 
     fn path(&self) -> &str {

@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 
 use super::Problem;
 use super::sections::{default_of, not_a_section};
+use super::upstreams::{self, value_of_text};
 
 /// A section, or all of them.
 pub(super) type Table = Map<String, Value>;
@@ -57,7 +58,7 @@ pub(super) fn file(path: &Path) -> Result<Table, Problem> {
 
 /// The parser shows the lines that it stumbled over, which may hold a secret: they stand behind
 /// their number and a bar. The file is told already.
-fn without_excerpt(error: &str) -> String {
+pub(super) fn without_excerpt(error: &str) -> String {
     let digits = |c: char| c.is_ascii_digit() || c == ' ';
     let hidden = |line: &str| line.starts_with('|') || line.starts_with("in ") || line.is_empty();
     let told = error.lines().filter(|line| !hidden(line.trim_start_matches(digits)));
@@ -82,13 +83,30 @@ pub(super) fn environment(
         }
     }
     for (full, (name, value)) in ours {
-        let path = full.get(PREFIX.len()..).unwrap_or_default().to_lowercase().replace("__", ".");
+        let path = path_of(&full, &name);
         match value.to_str() {
             Some(text) => set(&mut table, &path, text, &name, problems),
             None => problems.push(Problem::new(name, "is no UTF-8 text")),
         }
     }
     table
+}
+
+/// The path of the key that a variable sets. Only the names of a child's own variables are told
+/// apart by their case.
+fn path_of(full: &str, name: &str) -> String {
+    let path = |name: &str| name.to_lowercase().replace("__", ".");
+    let key = full.get(PREFIX.len()..).unwrap_or_default();
+    let parts: Vec<&str> = name.get(PREFIX.len()..).unwrap_or_default().splitn(4, "__").collect();
+    match parts.as_slice() {
+        [section, server, env, variable]
+            if section.eq_ignore_ascii_case(upstreams::SECTION)
+                && env.eq_ignore_ascii_case("env") =>
+        {
+            format!("{}.{}.env.{variable}", upstreams::SECTION, path(server))
+        }
+        _ => path(key),
+    }
 }
 
 /// The flags' layer.
@@ -105,7 +123,12 @@ fn set(table: &mut Table, path: &str, text: &str, origin: &str, problems: &mut V
         problems.push(Problem::new(path, not_a_section(path)));
         return;
     };
-    let value = Value::new(Some(&origin.to_owned()), kind_of(&default_of(section, key), text));
+    let kind = if section == upstreams::SECTION {
+        value_of_text(key, text)
+    } else {
+        kind_of(&default_of(section, key), text)
+    };
+    let value = Value::new(Some(&origin.to_owned()), kind);
     insert(table, section, key, value);
 }
 

@@ -3,18 +3,25 @@
 //! Order: defaults < file < environment < flags. All problems are told at once. This is the only
 //! module that reads the environment.
 
+mod bridge;
 mod layers;
 mod load;
 mod rules;
 mod sections;
+pub mod upstreams;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use load::{Sources, environment};
+pub use bridge::Bridge;
+pub use load::{Checked, Sources, environment};
+pub use upstreams::{Difference, UpstreamsConfig};
 
+use crate::catalogue::ServerName;
+use crate::provider::upstream::UpstreamSpec;
 use crate::secret::Secret;
 use crate::transport::{control, http};
 use crate::{admission, session, tasks, telemetry};
@@ -108,11 +115,19 @@ pub struct Config {
     pub shutdown: ShutdownConfig,
     /// The log.
     pub log: telemetry::log::Config,
+    /// What all upstreams have in common.
+    pub upstreams: UpstreamsConfig,
+    /// The upstreams, everything expanded: `[mcp_servers.NAME]`, and the entries of clients' files.
+    #[serde(skip)]
+    pub mcp_servers: BTreeMap<ServerName, UpstreamSpec>,
 }
 
-/// One thing that is wrong.
+/// One thing that is wrong, or odd.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
+    /// The file, variable or flag that has the key, where it is a server's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// The key's path, or what could not be read.
     pub key: String,
     /// What is wrong with it, and what to do.
@@ -121,7 +136,17 @@ pub struct Problem {
 
 impl Problem {
     fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { key: key.into(), what: what.into() }
+        Self { origin: None, key: key.into(), what: what.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { origin, key, what } = self;
+        if let Some(origin) = origin {
+            write!(f, "{origin}: ")?;
+        }
+        write!(f, "{key}: {what}")
     }
 }
 
@@ -132,7 +157,7 @@ pub struct Problems(pub Vec<Problem>);
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the configuration has {} problem(s):", self.0.len())?;
-        self.0.iter().try_for_each(|Problem { key, what }| write!(f, "\n  {key}: {what}"))
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 

@@ -13,7 +13,7 @@ const DEFAULT_COOKIES: [&str; 8] =
 /// the one that is told.
 type Rule = (&'static [&'static str], fn(&Config) -> Option<String>);
 
-const RULES: [Rule; 28] = [
+const RULES: [Rule; 30] = [
     (&["node.name"], |c| at_least_one(c.node.name.is_empty())),
     (&["http.max_connections"], |c| at_least_one(c.http.max_connections == 0)),
     (&["http.header_timeout_ms"], |c| at_least_one(c.http.header_timeout_ms == 0)),
@@ -43,6 +43,11 @@ const RULES: [Rule; 28] = [
         let small = c.http.body_room_bytes < c.http.body_limit_bytes;
         small.then(|| "is less than http.body_limit_bytes, so no body of that size fits".to_owned())
     }),
+    (&["upstreams.separator"], odd_separator),
+    (&["upstreams.list_grace_ms"], |c| {
+        let long = c.upstreams.list_grace_ms > 60_000;
+        long.then(|| "is more than 60000: clients would see what isn't there".to_owned())
+    }),
     (&["log.level"], |c| c.log.level_problem()),
     (&["control.socket"], relative_socket),
     (&["control.socket", "node.name"], long_socket),
@@ -67,6 +72,13 @@ impl Config {
 
 fn at_least_one(broken: bool) -> Option<String> {
     broken.then(|| "is empty or zero; give at least 1".to_owned())
+}
+
+fn odd_separator(config: &Config) -> Option<String> {
+    let separator = &config.upstreams.separator;
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let fits = (1..=8).contains(&separator.len()) && separator.chars().all(legal);
+    (!fits).then(|| "must be 1 to 8 of A-Z, a-z, 0-9, _, . and -".to_owned())
 }
 
 fn relative_socket(config: &Config) -> Option<String> {

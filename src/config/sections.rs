@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::layers::Table;
-use super::{Config, NodeConfig, Problem, ShutdownConfig};
+use super::{Config, NodeConfig, Problem, ShutdownConfig, UpstreamsConfig, upstreams};
 use crate::transport::{control, http};
 use crate::{admission, session, tasks, telemetry};
 
@@ -15,7 +15,7 @@ use crate::{admission, session, tasks, telemetry};
 type Check = fn(Table) -> Result<(), ConfigError>;
 
 /// The sections: their names are those of the fields of [`Config`].
-const SECTIONS: [(&str, Check); 9] = [
+const SECTIONS: [(&str, Check); 10] = [
     ("node", check::<NodeConfig>),
     ("http", check::<http::Config>),
     ("metrics", check::<http::MetricsConfig>),
@@ -25,6 +25,7 @@ const SECTIONS: [(&str, Check); 9] = [
     ("requests", check::<admission::Config>),
     ("shutdown", check::<ShutdownConfig>),
     ("log", check::<telemetry::log::Config>),
+    ("upstreams", check::<UpstreamsConfig>),
 ];
 
 fn check<S: DeserializeOwned>(section: Table) -> Result<(), ConfigError> {
@@ -33,10 +34,11 @@ fn check<S: DeserializeOwned>(section: Table) -> Result<(), ConfigError> {
 
 /// What is wrong with a section's name that stands where a key should.
 pub(super) fn not_a_section(name: &str) -> String {
-    if SECTIONS.iter().any(|(section, _)| *section == name) {
+    let sections = SECTIONS.map(|(section, _)| section);
+    if sections.contains(&name) || name == upstreams::SECTION {
         "is a section; set the keys below it".to_owned()
     } else {
-        format!("unknown section; there are {}", SECTIONS.map(|(section, _)| section).join(", "))
+        format!("unknown section; there are {}, {}", sections.join(", "), upstreams::SECTION)
     }
 }
 

@@ -49,6 +49,19 @@ pub struct Doors {
     pub stdio: Option<Ends>,
 }
 
+impl Doors {
+    /// The ways into a bridge: it shares its machine with others, which one port for operators
+    /// wouldn't do for.
+    ///
+    /// # Errors
+    /// Where an address or the control socket can't be bound.
+    pub fn bridge(config: &Config) -> Result<Self, NodeError> {
+        let place = config.control.place(&config.node.name);
+        let control = place.as_ref().map(control::Socket::bind).transpose()?;
+        Ok(Self { http: Some(bind(config.http.listen)?), control, ..Self::default() })
+    }
+}
+
 /// Both ends of standard input and output, or of what stands for them in a test.
 pub struct Ends {
     /// What the client writes.

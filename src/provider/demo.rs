@@ -22,6 +22,9 @@ const SUMMARY_TOKENS: u32 = 200;
 /// A resource that changes by itself.
 const CLOCK: &str = "demo://clock";
 /// Whom completion knows.
+/// The server's name.
+pub const NAME: &str = "demo";
+
 const NAMES: [&str; 5] = ["Ada", "Alan", "Grace", "Joe", "Robert"];
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -81,7 +84,7 @@ struct Greeting {
 /// # Errors
 /// None, as long as what it offers is valid.
 pub fn server() -> Result<NativeServer, BuildError> {
-    NativeServer::builder("demo")
+    NativeServer::builder(NAME)
         .instructions("A server to try things with: it changes nothing and knows nothing.")
         .add(harmless("echo", "Gives the text back.").handler(echo))
         .add(harmless("add", "Adds two numbers.").output::<Sum>().handler(add))

@@ -35,7 +35,7 @@ fn exit_codes_tell_what_went_wrong() {
         (&["version"], &[], 0, "erlmcp 3.0.0"),
         (&["version", "--json"], &[], 0, r#"{"version":"3.0.0"}"#),
         (&["check", "--config", shipped], &[], 0, "good"),
-        (&["check", "--json"], &[], 0, r#"{"problems":[]}"#),
+        (&["check", "--json"], &[], 0, r#"{"problems":[],"warnings":[]}"#),
         (&["check", "--json"], &[zero], 64, r#"{"problems":[{"key":"sessions.max","#),
         (&["check"], &[zero], 64, "sessions.max"),
         (&["start"], &[zero], 64, "sessions.max"),

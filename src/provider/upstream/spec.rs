@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::secret::Secret;
 
 /// One MCP server behind the node.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSpec {
     /// Where it is.
     pub target: Target,
@@ -64,7 +64,7 @@ impl UpstreamSpec {
 }
 
 /// Where an upstream is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A process of ours, spoken to by its standard input and output.
     Stdio(Command),
@@ -73,7 +73,7 @@ pub enum Target {
 }
 
 /// A command to run.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Command {
     /// The program: a path, or a name that is looked for in `PATH`.
     pub program: String,
@@ -86,7 +86,7 @@ pub struct Command {
 }
 
 /// A server over HTTP.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpTarget {
     /// Its MCP endpoint.
     pub url: String,
@@ -111,7 +111,7 @@ pub enum HttpTransport {
 }
 
 /// How the node says who it is. What its own clients say of themselves is never passed on.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamAuth {
     /// A bearer token in a file, read anew when it changes.
     TokenFile(PathBuf),
