@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use erlmcp::cli::Cli;
+use erlmcp::provider::upstream::process::launched;
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    Cli::from_arguments().run()
+    launched().unwrap_or_else(|| Cli::from_arguments().run())
 }

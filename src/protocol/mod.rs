@@ -11,6 +11,7 @@ pub mod handshake;
 pub mod header;
 pub mod id;
 pub mod level;
+pub mod lines;
 pub mod meta;
 pub mod method;
 pub mod notification;
