@@ -1,5 +1,6 @@
 //! The standard HTTP headers of MCP, as text: what they are called and how a value is decoded.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine;
@@ -52,9 +53,43 @@ pub fn mirrored(value: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(inner).ok()?).ok()
 }
 
+/// Encodes a value to mirror: as it is where a header can carry it and nobody takes it for an
+/// encoded one, else as `=?base64?…?=`. What [`mirrored`] makes of it is the value again.
+pub fn mirror(value: &str) -> Cow<'_, str> {
+    let is_plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && value.trim_matches(' ') == value
+        && !(value.starts_with(OPEN) && value.ends_with(CLOSE));
+    if is_plain { value.into() } else { format!("{OPEN}{}{CLOSE}", STANDARD.encode(value)).into() }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn values_are_mirrored_so_that_a_header_can_carry_them() {
+        let table = [
+            ("echo", "echo"),
+            ("a b", "a b"),
+            ("", ""),
+            (" echo", "=?base64?IGVjaG8=?="),
+            ("a\tb", "=?base64?YQli?="),
+            ("héllo", "=?base64?aMOpbGxv?="),
+            ("=?base64?aGk=?=", "=?base64?PT9iYXNlNjQ/YUdrPT89?="),
+        ];
+        for (value, expected) in table {
+            assert_eq!(mirror(value), expected, "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_mirrored_comes_back(value in "(=\\?base64\\?)?\\PC*(\\?=)?") {
+            prop_assert_eq!(mirrored(&mirror(&value)), Some(value));
+        }
+    }
 
     #[test]
     fn mirrored_values_are_plain_or_base64() {

@@ -78,6 +78,11 @@ impl Revision {
         Self::ALL.into_iter().rev().map(Self::as_str).collect()
     }
 
+    /// Whether each HTTP request bears `MCP-Protocol-Version`.
+    pub fn is_told_by_header(self) -> bool {
+        self >= Self::V2025_06_18
+    }
+
     /// Whether a body may hold several messages at once.
     pub fn has_batches(self) -> bool {
         self == Self::V2025_03_26

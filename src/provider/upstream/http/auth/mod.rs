@@ -1,0 +1,1 @@
+//! How the node says who it is, to a server that wants to know.
