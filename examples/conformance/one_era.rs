@@ -27,10 +27,11 @@ const ROOM: usize = 1 << 20;
 impl Era {
     /// The answer to a message of the other era; `None` for one of this.
     fn refusal(self, message: &Value) -> Option<Value> {
-        let method = message["method"].as_str()?;
-        let version = &message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"];
+        let method = message.get("method")?.as_str()?;
+        // `~1` is a slash.
+        let version = message.pointer("/params/_meta/io.modelcontextprotocol~1protocolVersion");
         let error = match self {
-            Self::Legacy if method == "server/discover" || !version.is_null() => {
+            Self::Legacy if method == "server/discover" || version.is_some() => {
                 json!({ "code": -32601, "message": "Method not found" })
             }
             Self::Modern if method == "initialize" => json!({
@@ -40,7 +41,7 @@ impl Era {
             }),
             _ => return None,
         };
-        Some(json!({ "jsonrpc": "2.0", "id": message["id"], "error": error }))
+        Some(json!({ "jsonrpc": "2.0", "id": message.get("id"), "error": error }))
     }
 }
 
