@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn what_may_be_a_server_s_that_is_down_is_told_so() {
         let down = Availability::Down { state: "starting", cause: "it starts".into() };
-        let part = std::sync::Arc::default();
+        let part = Arc::default();
         let standing = Standing { part, availability: down };
         let catalogue = Catalogue::of([(ServerName::from("git"), standing)].into());
         let tool = |name: &str| {
