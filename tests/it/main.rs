@@ -10,6 +10,7 @@
     reason = "a test that fails panics, tells its figures, and ends its tasks by ending"
 )]
 
+mod children;
 mod cli;
 mod clients;
 mod conformance;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Scratch, client, modern, modern_headers, send, until};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_erlmcp");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_erlmcp");
 
 /// The binary, in an environment that says nothing.
 pub(crate) fn command() -> Command {

@@ -20,7 +20,7 @@ use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process,
     kill_process_group, setrlimit, wait,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as Ended, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -77,43 +77,34 @@ async fn hold(shutdown: Duration, program: &OsString, rest: &[OsString]) -> io::
     let (tell, mut node) = mpsc::channel(2);
     // It ends with the process.
     thread::Builder::new().spawn(move || watch(&tell))?;
-    let (mut terminate, mut kill) = (None, None);
-    let status = loop {
-        if let Reaped::Command(status) = reap(command) {
-            break Some(status);
-        }
+    let (mut terminate, mut kill, mut status) = (None, None, None);
+    while reap(command, &mut status) && status.is_none() {
         tokio::select! {
             told = node.recv() => match told {
                 Some(Node::Closed) => {
                     let now = Instant::now();
                     (terminate, kill) = (Some(now + shutdown / 2), Some(now + shutdown));
                 }
-                Some(Node::Gone) | None => break None,
+                Some(Node::Gone) | None => break,
             },
             () = at(terminate) => {
                 terminate = None;
                 let _ = kill_process_group(getpid(), Signal::TERM);
             }
-            () = at(kill) => break None,
+            () = at(kill) => break,
             _ = ended.recv() => {}
         }
-    };
-    let killed = clear(command, &mut ended).await;
-    Ok(status.or(killed).map_or(KILLED, code))
+    }
+    clear(command, &mut status, &mut ended).await;
+    Ok(status.map_or(KILLED, code))
 }
 
-/// Kills and reaps all that is below, until nothing is; the command's status, if it was among it.
+/// Kills and reaps all that is below, until nothing is.
 ///
 /// What is born while the list is read is found in the next round, which comes when its parents
 /// have ended: then it belongs to the holder.
-async fn clear(command: Pid, ended: &mut tokio::signal::unix::Signal) -> Option<ExitStatus> {
-    let mut status = None;
-    loop {
-        match reap(command) {
-            Reaped::Command(found) => status = Some(found),
-            Reaped::Others => {}
-            Reaped::Nobody => return status,
-        }
+async fn clear(command: Pid, status: &mut Option<ExitStatus>, ended: &mut Ended) {
+    while reap(command, status) {
         for pid in descendants::below(getpid()) {
             let _ = kill_process(pid, Signal::KILL);
         }
@@ -121,25 +112,16 @@ async fn clear(command: Pid, ended: &mut tokio::signal::unix::Signal) -> Option<
     }
 }
 
-/// What [`reap`] found.
-enum Reaped {
-    Command(ExitStatus),
-    /// There are others, running or reaped.
-    Others,
-    /// There is no child.
-    Nobody,
-}
-
-/// Reaps children that have ended, up to the command.
-fn reap(command: Pid) -> Reaped {
+/// Reaps all children that have ended, and notes how the command did; whether there are others.
+fn reap(command: Pid, status: &mut Option<ExitStatus>) -> bool {
     loop {
         match wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) if pid == command => {
-                return Reaped::Command(ExitStatus::from_raw(status.as_raw()));
+            Ok(Some((pid, found))) if pid == command => {
+                *status = Some(ExitStatus::from_raw(found.as_raw()));
             }
             Ok(Some(_)) => {}
-            Ok(None) => return Reaped::Others,
-            Err(_) => return Reaped::Nobody,
+            Ok(None) => return true,
+            Err(_) => return false,
         }
     }
 }

@@ -22,7 +22,7 @@ pub enum StartError {
     #[error("there is no file '{}'; correct the command", .0.display())]
     NoFile(PathBuf),
     /// There is such a file, and it can't be run.
-    #[error("'{}' is not an executable file; run chmod +x on it, or correct the command", .0.display())]
+    #[error("'{}' is not an executable file; make it one, or correct the command", .0.display())]
     NotExecutable(PathBuf),
     /// There is no such directory to run it in.
     #[error("its working directory '{}' does not exist; create it, or correct cwd", .0.display())]

@@ -92,7 +92,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn nothing_breaks_it(beginning: Vec<u8>, end: Vec<u8>, text in "[\\{\\}\":,0-9a-z ]{0,40}") {
+        fn nothing_breaks_it(
+            beginning: Vec<u8>,
+            end: Vec<u8>,
+            text in "[\\{\\}\":,0-9a-z ]{0,40}",
+        ) {
             let _ = answered(&beginning, &end);
             let _ = answered(text.as_bytes(), text.as_bytes());
         }

@@ -40,7 +40,7 @@ impl Tree {
         status
     }
 
-    /// Waits for its end when its input is closed, and sees to it; `None` where that takes too long.
+    /// Waits for its end when its input is closed, and sees to it; `None` if that takes too long.
     pub(super) async fn stop(&mut self, shutdown: Duration) -> Option<ExitStatus> {
         self.wake();
         if self.is_held {
