@@ -28,6 +28,8 @@ pub mod telemetry;
 
 pub mod catalogue;
 
+pub mod bridge;
+
 pub mod protocol;
 
 pub mod secret;

@@ -85,6 +85,18 @@ impl Mirror {
         }
     }
 
+    /// What the header says for these arguments; nothing where the argument isn't there, or is of
+    /// another type than its schema says.
+    pub fn value(&self, arguments: &Value) -> Option<String> {
+        let argument = self.path.iter().try_fold(arguments, |value, name| value.get(name))?;
+        let text = match argument {
+            Value::String(text) => text.clone(),
+            Value::Bool(_) | Value::Number(_) => argument.to_string(),
+            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        };
+        self.agrees(argument, &text).then_some(text)
+    }
+
     fn agrees(&self, argument: &Value, text: &str) -> bool {
         match argument {
             Value::String(argument) => argument == text,

@@ -45,6 +45,9 @@ pub enum Code {
     UpstreamDown,
     /// -31008: the upstream ended while it worked on the request, so its outcome is unknown.
     UpstreamLost,
+    /// -31009: the upstream answered with something that can't be passed on; `data` says why. Its
+    /// outcome is unknown.
+    UpstreamInvalid,
     /// A provider's own.
     Other(i64),
 }
@@ -71,6 +74,7 @@ impl Code {
             Self::Forbidden => -31006,
             Self::UpstreamDown => -31007,
             Self::UpstreamLost => -31008,
+            Self::UpstreamInvalid => -31009,
             Self::Other(number) => number,
         }
     }
@@ -80,7 +84,7 @@ impl Code {
         match self {
             Self::InternalError | Self::TimedOut | Self::ShuttingDown => Blame::Node,
             Self::Overloaded | Self::Forbidden => Blame::Policy,
-            Self::UpstreamDown | Self::UpstreamLost => Blame::Upstream,
+            Self::UpstreamDown | Self::UpstreamLost | Self::UpstreamInvalid => Blame::Upstream,
             _ => Blame::Client,
         }
     }
@@ -186,6 +190,14 @@ impl RpcError {
         let message = format!("The server {upstream:?} ended while the request ran: {cause}");
         let data = json!({ "reason": "upstream_lost", "upstream": upstream, "cause": cause });
         Self::new(Code::UpstreamLost, message).with_data(data)
+    }
+
+    /// An upstream answered with what can't be passed on: no result, or one that is too large.
+    pub fn upstream_invalid(upstream: &str, cause: &str) -> Self {
+        let message =
+            format!("The server {upstream:?} gave no answer that can be passed on: {cause}");
+        let data = json!({ "reason": "upstream_invalid", "upstream": upstream, "cause": cause });
+        Self::new(Code::UpstreamInvalid, message).with_data(data)
     }
 
     /// The deadline passed.

@@ -14,6 +14,8 @@ use super::{
 
 /// `_meta` key of the request's revision.
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// `_meta` key of who asks.
+pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 /// `_meta` key of the client's capabilities.
 pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 /// `_meta` key of the lowest level of log messages that the client wants.
@@ -26,7 +28,7 @@ pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 const TOKEN_BYTES: usize = 1_024;
 
 /// Name and version of the answering server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ServerInfo {
     /// The name for programs.
     pub name: String,

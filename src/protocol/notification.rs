@@ -82,6 +82,11 @@ impl Outgoing {
         Self::new("notifications/cancelled", &params)
     }
 
+    /// A notification of somebody else's that is only passed on.
+    pub fn passed(method: &'static str, params: &RawValue) -> Self {
+        Self { method, params: Some(params.to_owned()) }
+    }
+
     /// Any notification.
     pub fn new<T: Serialize>(method: &'static str, params: &T) -> Self {
         // What the node sends has string keys and finite numbers, so it always has a JSON form.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::waits::Waits;
 use super::{CallError, Questions};
 use crate::protocol::notification::{LogMessage, Outgoing, Progress};
+use crate::protocol::splice::Edits;
 use crate::protocol::{Ask, AskError, ClientCapabilities, Level, ParamsText, Revision, RpcError};
 
 /// The way from a running call to its client, beside the answer.
@@ -161,18 +162,42 @@ impl CallContext {
     /// told, as the specification wants.
     pub fn progress(&self, progress: Progress) {
         let Some(token) = &self.side.progress_token else { return };
-        let grows = self.told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bits| {
-            (progress.progress > f64::from_bits(bits)).then(|| progress.progress.to_bits())
-        });
-        if grows.is_ok() {
+        if self.grows(progress.progress) {
             self.side.client.notify(&Outgoing::progress(token, &progress));
         }
+    }
+
+    /// The same with what another server told, of which everything stays but the token.
+    pub(super) fn pass_progress(&self, progress: f64, params: &RawValue) {
+        let Some(token) = &self.side.progress_token else { return };
+        if !self.grows(progress) {
+            return;
+        }
+        let mut edits = Edits::default();
+        edits.put("progressToken", token.as_ref().to_owned());
+        if let Ok(params) = RawValue::from_string(edits.apply(Some(params))) {
+            self.side.client.notify(&Outgoing::passed("notifications/progress", &params));
+        }
+    }
+
+    fn grows(&self, progress: f64) -> bool {
+        let grows = self.told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bits| {
+            (progress > f64::from_bits(bits)).then(|| progress.to_bits())
+        });
+        grows.is_ok()
     }
 
     /// Sends a log message, where the client wants messages of this level.
     pub fn log(&self, message: &LogMessage) {
         if self.side.client.log_level().is_some_and(|level| message.level >= level) {
             self.side.client.notify(&Outgoing::log(message));
+        }
+    }
+
+    /// The same with what another server said.
+    pub(super) fn pass_log(&self, level: Level, params: &RawValue) {
+        if self.side.client.log_level().is_some_and(|wanted| level >= wanted) {
+            self.side.client.notify(&Outgoing::passed("notifications/message", params));
         }
     }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
+pub use super::failure::Failure;
 use crate::protocol::Revision;
 use crate::protocol::envelope::Incoming;
 
@@ -56,31 +57,6 @@ pub trait Inbox: Send + Sync + 'static {
 
     /// One request will get no answer; others are not touched.
     fn failed(&self, id: u64, failure: Failure);
-}
-
-/// Why a single request gets no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// The server answered with an HTTP status and without a JSON-RPC message.
-    #[error("it answered with HTTP status {status}")]
-    Status {
-        /// The status.
-        status: u16,
-        /// How the body begins.
-        body: String,
-    },
-    /// Nobody could be reached.
-    #[error("it could not be reached: {0}")]
-    Unreachable(String),
-    /// The answer broke off, and could not be resumed.
-    #[error("its answer broke off: {0}")]
-    Lost(String),
-    /// The answer is larger than what is taken.
-    #[error("its answer is larger than {limit_bytes} bytes")]
-    TooLarge {
-        /// What is taken.
-        limit_bytes: usize,
-    },
 }
 
 /// How a wire ended.

@@ -1,0 +1,165 @@
+//! A call at a server of the session era: it asks the client while the call runs.
+//!
+//! A client that can't be asked meanwhile gets the questions as the end of its request. The call
+//! itself is parked then: it stays open at its server, and the client's next request goes on with
+//! it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::connection::{Connection, Fault, Happening, Live, Question};
+use super::faults;
+use super::parked::{Parked, ParkedCall};
+use super::questions::Asking;
+use crate::bridge::{self, Answer};
+use crate::catalogue::ServerName;
+use crate::protocol::{Ask, Era, Operation, ResultObject, RpcError};
+use crate::provider::{CallContext, CallError, Questions};
+
+/// A call that runs, and what its client was asked for it without an answer yet.
+pub(super) struct Talk {
+    pub(super) server: ServerName,
+    pub(super) live: Live,
+    /// Questions whose answers the client will bring, by their keys.
+    pub(super) open: BTreeMap<String, (u64, Ask)>,
+    /// Questions that were given keys so far.
+    pub(super) keys: u64,
+}
+
+/// Does the call.
+///
+/// # Errors
+/// The server's own, what became of it, and its questions to a client that can't be asked
+/// meanwhile.
+pub(super) async fn call(
+    connection: &Connection,
+    operation: &Operation,
+    context: &Arc<CallContext>,
+    parked: &Parked,
+) -> Result<ResultObject, CallError> {
+    let server = Arc::clone(connection.name());
+    let live = connection.begin(operation, context, None).await;
+    let live = live.map_err(|fault| faults::told(&server, fault))?;
+    let talk = Talk { server, live, open: BTreeMap::new(), keys: 0 };
+    talk.go_on(operation, context, parked).await
+}
+
+impl Talk {
+    /// Goes on with a call that was parked: with the answers that its client brings, and for it.
+    ///
+    /// # Errors
+    /// Those of [`call`].
+    pub(super) async fn resume(
+        mut self,
+        operation: &Operation,
+        context: &Arc<CallContext>,
+        parked: &Parked,
+    ) -> Result<ResultObject, CallError> {
+        self.live.hand_over(context);
+        let answers = &context.side.inputs.answers;
+        let live = &self.live;
+        self.open.retain(|key, (number, _)| match answers.get(key) {
+            Some(answer) => {
+                live.answer(*number, Ok(answer.clone()));
+                false
+            }
+            None => true,
+        });
+        self.go_on(operation, context, parked).await
+    }
+
+    async fn go_on(
+        mut self,
+        operation: &Operation,
+        context: &Arc<CallContext>,
+        parked: &Parked,
+    ) -> Result<ResultObject, CallError> {
+        let mut asking = Asking::default();
+        loop {
+            // All that came is told at once; what comes later has its own round.
+            let happening = if self.open.is_empty() {
+                tokio::select! {
+                    happening = self.live.next() => happening,
+                    (number, reply) = asking.next() => {
+                        self.live.answer(number, reply.map_err(bridge::answer_error));
+                        continue;
+                    }
+                }
+            } else {
+                match self.live.next().now_or_never() {
+                    Some(happening) => happening,
+                    None => return Err(self.park(context, parked)),
+                }
+            };
+            match happening {
+                Happening::Done(outcome) => return self.finish(outcome, operation, context),
+                Happening::Asked(Question { number, ask }) => {
+                    if context.side.client.can_wait() {
+                        asking.ask(number, ask, context);
+                    } else {
+                        self.keys += 1;
+                        self.open.insert(format!("question-{}", self.keys), (number, ask));
+                    }
+                }
+                Happening::Withdrawn(number) => {
+                    asking.withdraw(number);
+                    self.open.retain(|_, (open, _)| *open != number);
+                }
+                Happening::Acknowledged => {}
+            }
+        }
+    }
+
+    /// Leaves the call at its server, and asks the client to come back with the answers.
+    fn park(self, context: &CallContext, parked: &Parked) -> CallError {
+        let asks = self.open.iter().map(|(key, (_, ask))| (key.clone(), ask.clone())).collect();
+        let principal = Arc::clone(&context.side.who.principal);
+        match parked.park(ParkedCall { talk: self, principal, since: Instant::now() }) {
+            Ok(id) => {
+                let state = Some(json!({ "parked": id }));
+                CallError::InputRequired(Box::new(Questions { asks, state }))
+            }
+            Err(error) => error.into(),
+        }
+    }
+
+    fn finish(
+        &self,
+        outcome: Result<Box<serde_json::value::RawValue>, Fault>,
+        operation: &Operation,
+        context: &CallContext,
+    ) -> Result<ResultObject, CallError> {
+        let side = &context.side;
+        let (from, to) = (Era::Legacy, side.revision);
+        match outcome {
+            Ok(result) => match bridge::answer(result, from) {
+                Ok(Answer::Complete(mut result)) => {
+                    bridge::result_for_client(&mut result, from, to);
+                    Ok(result)
+                }
+                Ok(Answer::InputRequired(_)) => {
+                    let why = "it asks in a way that its revision doesn't have";
+                    Err(RpcError::upstream_invalid(&self.server, why).into())
+                }
+                Err(why) => Err(RpcError::upstream_invalid(&self.server, why).into()),
+            },
+            Err(Fault::Answered(error)) => {
+                self.live.expect_visits(&error, &side.who);
+                let asks = bridge::visits(&error).filter(|_| to.era() == Era::Modern);
+                match asks.filter(|_| side.capabilities.elicitation_url) {
+                    Some(asks) => {
+                        // The call is over; the client begins it anew when it was there.
+                        let state = Some(json!({}));
+                        Err(CallError::InputRequired(Box::new(Questions { asks, state })))
+                    }
+                    None => Err(bridge::error_for_client(error, operation, from, to.era()).into()),
+                }
+            }
+            Err(fault) => Err(faults::told(&self.server, fault).into()),
+        }
+    }
+}
