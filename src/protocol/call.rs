@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::envelope::is_object;
+use super::params::{Members, Params, optional, read, required};
 use super::{Code, Level, Method, RpcError};
 
 /// Longest URI, name or cursor that is looked at, in bytes.
@@ -192,8 +193,9 @@ impl Call {
     /// # Errors
     /// -32602 where they are missing or of the wrong type; -32600 for an `initialize`, which has
     /// no place here.
-    pub fn parse(method: Method, params: Option<&RawValue>) -> Result<Self, RpcError> {
-        let list = |kind| Ok(Self::List(kind, cursor(params)?));
+    pub fn parse(method: Method, params: &Params<'_>) -> Result<Self, RpcError> {
+        let members = &params.members;
+        let list = |kind| Ok(Self::List(kind, cursor(members)?));
         match method {
             Method::Initialize => {
                 Err(RpcError::new(Code::InvalidRequest, "This session is already initialized"))
@@ -204,95 +206,58 @@ impl Call {
             Method::ListPrompts => list(Kind::Prompts),
             Method::ListResources => list(Kind::Resources),
             Method::ListTemplates => list(Kind::Templates),
-            Method::CallTool => tool_call(params).map(Operation::CallTool).map(Self::Operate),
-            Method::GetPrompt => prompt_call(params).map(Operation::GetPrompt).map(Self::Operate),
-            Method::ReadResource => Ok(Self::Operate(Operation::ReadResource(uri(params)?))),
-            Method::Complete => completion(params).map(Operation::Complete).map(Self::Operate),
-            Method::SetLevel => level(params).map(SessionCall::SetLevel).map(Self::Session),
-            Method::Subscribe => Ok(Self::Session(SessionCall::Subscribe(uri(params)?))),
-            Method::Unsubscribe => Ok(Self::Session(SessionCall::Unsubscribe(uri(params)?))),
-            Method::Listen => filter(params).map(Self::Listen),
-            Method::GetTask => Ok(Self::Task(TaskCall::Get(task_id(params)?))),
-            Method::TaskResult => Ok(Self::Task(TaskCall::Result(task_id(params)?))),
-            Method::ListTasks => Ok(Self::Task(TaskCall::List(cursor(params)?))),
-            Method::CancelTask => Ok(Self::Task(TaskCall::Cancel(task_id(params)?))),
-            Method::UpdateTask => update(params).map(Self::Task),
+            Method::CallTool => tool_call(members).map(Operation::CallTool).map(Self::Operate),
+            Method::GetPrompt => prompt_call(members).map(Operation::GetPrompt).map(Self::Operate),
+            Method::ReadResource => Ok(Self::Operate(Operation::ReadResource(uri(members)?))),
+            Method::Complete => completion(members).map(Operation::Complete).map(Self::Operate),
+            Method::SetLevel => {
+                let level = required(members.level, "level")?;
+                Ok(Self::Session(SessionCall::SetLevel(level)))
+            }
+            Method::Subscribe => Ok(Self::Session(SessionCall::Subscribe(uri(members)?))),
+            Method::Unsubscribe => Ok(Self::Session(SessionCall::Unsubscribe(uri(members)?))),
+            Method::Listen => filter(members).map(Self::Listen),
+            Method::GetTask => Ok(Self::Task(TaskCall::Get(task_id(members)?))),
+            Method::TaskResult => Ok(Self::Task(TaskCall::Result(task_id(members)?))),
+            Method::ListTasks => Ok(Self::Task(TaskCall::List(cursor(members)?))),
+            Method::CancelTask => Ok(Self::Task(TaskCall::Cancel(task_id(members)?))),
+            Method::UpdateTask => {
+                let (id, answers) = (task_id(members)?, members.input_responses);
+                Ok(Self::Task(TaskCall::Update(id, required(answers, "inputResponses")?)))
+            }
         }
     }
 }
 
-fn cursor(params: Option<&RawValue>) -> Result<Option<String>, RpcError> {
-    #[derive(Deserialize)]
-    struct Params {
-        #[serde(default)]
-        cursor: Option<String>,
-    }
-    Ok(params.map(read::<Params>).transpose()?.and_then(|params| params.cursor))
+fn cursor(members: &Members<'_>) -> Result<Option<String>, RpcError> {
+    optional(members.cursor, "cursor")
 }
 
-fn uri(params: Option<&RawValue>) -> Result<String, RpcError> {
-    #[derive(Deserialize)]
-    struct Params {
-        uri: String,
-    }
-    bounded(required::<Params>(params, "uri")?.uri, "uri")
+fn uri(members: &Members<'_>) -> Result<String, RpcError> {
+    bounded(required(members.uri, "uri")?, "uri")
 }
 
-fn task_id(params: Option<&RawValue>) -> Result<String, RpcError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Params {
-        task_id: String,
-    }
-    bounded(required::<Params>(params, "taskId")?.task_id, "taskId")
+fn task_id(members: &Members<'_>) -> Result<String, RpcError> {
+    bounded(required(members.task_id, "taskId")?, "taskId")
 }
 
-fn level(params: Option<&RawValue>) -> Result<Level, RpcError> {
-    #[derive(Deserialize)]
-    struct Params {
-        level: Level,
-    }
-    Ok(required::<Params>(params, "level")?.level)
-}
-
-fn tool_call(params: Option<&RawValue>) -> Result<ToolCall, RpcError> {
-    #[derive(Deserialize)]
-    struct Params {
-        name: String,
-        #[serde(default)]
-        arguments: Option<Box<RawValue>>,
-        #[serde(default)]
-        task: Option<Box<RawValue>>,
-    }
-    let Params { name, arguments, task } = required(params, "name")?;
-    if arguments.as_deref().is_some_and(|raw| !is_object(raw)) {
+fn tool_call(members: &Members<'_>) -> Result<ToolCall, RpcError> {
+    let name = required(members.name, "name")?;
+    if members.arguments.is_some_and(|raw| !is_object(raw)) {
         return Err(RpcError::invalid_params("arguments must be an object"));
     }
     // Revisions without tasks ignore the member, so what can't be read is none.
-    let task = task.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    Ok(ToolCall { name, arguments, task })
+    let task = members.task.and_then(|raw| read(raw).ok());
+    Ok(ToolCall { name, arguments: members.arguments.map(ToOwned::to_owned), task })
 }
 
-fn prompt_call(params: Option<&RawValue>) -> Result<PromptCall, RpcError> {
-    #[derive(Deserialize)]
-    struct Params {
-        name: String,
-        #[serde(default)]
-        arguments: Option<BTreeMap<String, String>>,
-    }
-    let Params { name, arguments } = required(params, "name")?;
-    Ok(PromptCall { name, arguments: arguments.unwrap_or_default() })
+fn prompt_call(members: &Members<'_>) -> Result<PromptCall, RpcError> {
+    let name = required(members.name, "name")?;
+    let arguments = optional(members.arguments, "arguments")?.unwrap_or_default();
+    Ok(PromptCall { name, arguments })
 }
 
-fn completion(params: Option<&RawValue>) -> Result<Completion, RpcError> {
-    #[derive(Deserialize)]
-    struct Params {
-        #[serde(rename = "ref")]
-        reference: Wire,
-        argument: Argument,
-        #[serde(default)]
-        context: Option<Context>,
-    }
+fn completion(members: &Members<'_>) -> Result<Completion, RpcError> {
     #[derive(Deserialize)]
     #[serde(tag = "type")]
     enum Wire {
@@ -311,24 +276,21 @@ fn completion(params: Option<&RawValue>) -> Result<Completion, RpcError> {
         #[serde(default)]
         arguments: BTreeMap<String, String>,
     }
-    let Params { reference, argument, context } = required(params, "ref and argument")?;
+    let Argument { name, value } = required(members.argument, "argument")?;
+    let context: Option<Context> = optional(members.context, "context")?;
     Ok(Completion {
-        reference: match reference {
+        reference: match required(members.reference, "ref")? {
             Wire::Prompt { name } => Reference::Prompt(name),
             Wire::Resource { uri } => Reference::Resource(uri),
         },
-        argument: argument.name,
-        value: argument.value,
+        argument: name,
+        value,
         context: context.map(|context| context.arguments).unwrap_or_default(),
     })
 }
 
-fn filter(params: Option<&RawValue>) -> Result<Filter, RpcError> {
-    #[derive(Deserialize)]
-    struct Params {
-        notifications: Filter,
-    }
-    let filter = required::<Params>(params, "notifications")?.notifications;
+fn filter(members: &Members<'_>) -> Result<Filter, RpcError> {
+    let filter: Filter = required(members.notifications, "notifications")?;
     if filter.resource_subscriptions.len() + filter.task_ids.len() > LISTEN_URIS {
         let why = format!("a stream may name at most {LISTEN_URIS} resources and tasks");
         return Err(RpcError::invalid_params(why));
@@ -338,28 +300,6 @@ fn filter(params: Option<&RawValue>) -> Result<Filter, RpcError> {
         return Err(RpcError::invalid_params(why));
     }
     Ok(filter)
-}
-
-fn update(params: Option<&RawValue>) -> Result<TaskCall, RpcError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Params {
-        task_id: String,
-        input_responses: BTreeMap<String, Box<RawValue>>,
-    }
-    let Params { task_id, input_responses } = required(params, "taskId and inputResponses")?;
-    Ok(TaskCall::Update(bounded(task_id, "taskId")?, input_responses))
-}
-
-fn required<'a, T: Deserialize<'a>>(
-    params: Option<&'a RawValue>,
-    what: &str,
-) -> Result<T, RpcError> {
-    read(params.ok_or_else(|| RpcError::invalid_params(format!("{what} missing")))?)
-}
-
-fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, RpcError> {
-    serde_json::from_str(raw.get()).map_err(RpcError::invalid_params)
 }
 
 fn bounded(text: String, what: &str) -> Result<String, RpcError> {
@@ -373,12 +313,14 @@ fn bounded(text: String, what: &str) -> Result<String, RpcError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::ParamsText;
 
     #[test]
     fn parameters_are_checked() {
         let check = |method, params: &str, ok: bool| {
-            let raw: Option<Box<RawValue>> = serde_json::from_str(params).unwrap();
-            let parsed = Call::parse(method, raw.as_deref());
+            let text: Option<Box<RawValue>> = serde_json::from_str(params).unwrap();
+            let text = text.map(ParamsText::from);
+            let parsed = Call::parse(method, &Params::of(text.as_ref()).unwrap());
             assert_eq!(parsed.is_ok(), ok, "{params}: {parsed:?}");
             if let Err(error) = parsed {
                 assert_eq!(error.code, Code::InvalidParams);

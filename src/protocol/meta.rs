@@ -7,10 +7,8 @@ use serde_json::value::RawValue;
 
 use super::envelope::is_object;
 use super::header::{Headers, mirrored};
-use super::{
-    ClientCapabilities, Code, Era, Level, Method, ParamsText, Request, RequestId, Revision,
-    RpcError,
-};
+use super::params::{Asked, Params, ParamsText, optional, read};
+use super::{ClientCapabilities, Code, Era, Level, Method, RequestId, Revision, RpcError};
 
 /// `_meta` key of the request's revision.
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -47,28 +45,10 @@ pub enum Edge {
     Unknown(String),
 }
 
-#[derive(Deserialize)]
-struct Params {
-    #[serde(rename = "_meta", default)]
-    meta: Option<Box<RawValue>>,
-}
-
-#[derive(Deserialize, Default)]
-struct Meta {
-    #[serde(rename = "io.modelcontextprotocol/protocolVersion", default)]
-    protocol_version: Option<Box<RawValue>>,
-    #[serde(rename = "io.modelcontextprotocol/clientCapabilities", default)]
-    client_capabilities: Option<Box<RawValue>>,
-    #[serde(rename = "io.modelcontextprotocol/logLevel", default)]
-    log_level: Option<Box<RawValue>>,
-    #[serde(rename = "progressToken", default)]
-    progress_token: Option<Box<RawValue>>,
-}
-
 /// What stands beside a request's own parameters, in either era.
 #[derive(Debug, Clone, Default)]
 pub struct Extras {
-    /// All parameters, as they came; see [`keeping`](Self::keeping).
+    /// All parameters, as they came.
     pub params: Option<ParamsText>,
     /// The whole `_meta`, as it came.
     pub meta: Option<Box<RawValue>>,
@@ -85,36 +65,20 @@ impl Extras {
     ///
     /// # Errors
     /// -32602 where answers or a state are there but no object or no text.
-    pub fn parse(params: Option<&RawValue>) -> Result<Self, RpcError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Wire {
-            #[serde(rename = "_meta", default)]
-            meta: Option<Box<RawValue>>,
-            #[serde(default)]
-            input_responses: Option<BTreeMap<String, Box<RawValue>>>,
-            #[serde(default)]
-            request_state: Option<String>,
-        }
-        let Some(params) = params else { return Ok(Self::default()) };
-        let wire: Wire = serde_json::from_str(params.get()).map_err(RpcError::invalid_params)?;
-        let token = parse::<Meta>(wire.meta.as_deref()).and_then(|meta| meta.progress_token);
+    pub fn parse(params: &Params<'_>) -> Result<Self, RpcError> {
+        let token = params.meta.and_then(|meta| meta.progress_token);
         Ok(Self {
-            params: None,
-            meta: wire.meta,
-            progress_token: token.filter(|token| {
-                token.get().len() <= TOKEN_BYTES && RequestId::parse(token).is_some()
-            }),
-            input_responses: wire.input_responses.unwrap_or_default(),
-            request_state: wire.request_state,
+            params: params.text.cloned(),
+            meta: params.members.meta.map(ToOwned::to_owned),
+            progress_token: token
+                .filter(|token| {
+                    token.get().len() <= TOKEN_BYTES && RequestId::parse(token).is_some()
+                })
+                .map(ToOwned::to_owned),
+            input_responses: optional(params.members.input_responses, "inputResponses")?
+                .unwrap_or_default(),
+            request_state: optional(params.members.request_state, "requestState")?,
         })
-    }
-
-    /// Keeps the whole text, for providers that pass it on.
-    #[must_use]
-    pub fn keeping(mut self, params: Option<Box<RawValue>>) -> Self {
-        self.params = params.map(ParamsText::from);
-        self
     }
 }
 
@@ -133,8 +97,8 @@ pub struct Checked {
 
 /// Settles the era of a message from its header and `_meta`; never from earlier messages on the
 /// same connection.
-pub fn edge(headers: &Headers, params: Option<&RawValue>) -> Edge {
-    let meta = meta_of(params).unwrap_or_default();
+pub fn edge(headers: &Headers, params: &Params<'_>) -> Edge {
+    let meta = params.meta.unwrap_or_default();
     if meta.protocol_version.is_some() || meta.client_capabilities.is_some() {
         return Edge::Modern;
     }
@@ -154,8 +118,8 @@ pub fn edge(headers: &Headers, params: Option<&RawValue>) -> Edge {
 /// # Errors
 /// In this order: -32602 required `_meta` missing, -32020 a header missing or at odds with the
 /// body, -32022 revision not served, -32601 method unknown, -32602 unknown log level.
-pub fn check(headers: &Headers, request: &Request) -> Result<Checked, RpcError> {
-    let said = Said::of(request)?;
+pub fn check(headers: &Headers, request: &Asked<'_>) -> Result<Checked, RpcError> {
+    let said = Said::of(&request.params)?;
     same("MCP-Protocol-Version", headers.protocol_version.as_deref(), &said.version)?;
     same("Mcp-Method", headers.method.as_deref(), &request.method)?;
     check_name(headers, request)?;
@@ -166,23 +130,23 @@ pub fn check(headers: &Headers, request: &Request) -> Result<Checked, RpcError> 
 ///
 /// # Errors
 /// Those of [`check`], but for the headers'.
-pub fn check_bare(request: &Request) -> Result<Checked, RpcError> {
-    Said::of(request)?.check(&request.method)
+pub fn check_bare(request: &Asked<'_>) -> Result<Checked, RpcError> {
+    Said::of(&request.params)?.check(&request.method)
 }
 
 /// A `_meta` that has what is required.
-struct Said {
+struct Said<'a> {
     version: String,
     capabilities: ClientCapabilities,
-    log_level: Option<Box<RawValue>>,
+    log_level: Option<&'a RawValue>,
 }
 
-impl Said {
-    fn of(request: &Request) -> Result<Self, RpcError> {
-        let meta = meta_of(request.params.as_deref()).ok_or_else(|| missing("_meta"))?;
-        let version = parse(meta.protocol_version.as_deref());
+impl<'a> Said<'a> {
+    fn of(params: &Params<'a>) -> Result<Self, RpcError> {
+        let meta = params.meta.ok_or_else(|| missing("_meta"))?;
+        let version = parse(meta.protocol_version);
         let version = version.ok_or_else(|| missing(PROTOCOL_VERSION))?;
-        let capabilities = meta.client_capabilities.as_deref().filter(|raw| is_object(raw));
+        let capabilities = meta.client_capabilities.filter(|raw| is_object(raw));
         let capabilities = capabilities.ok_or_else(|| missing(CLIENT_CAPABILITIES))?;
         let capabilities = ClientCapabilities::parse(capabilities);
         Ok(Self { version, capabilities, log_level: meta.log_level })
@@ -196,7 +160,7 @@ impl Said {
         let method =
             Method::parse(method, revision).ok_or_else(|| RpcError::method_not_found(method))?;
         let log_level = match log_level {
-            Some(raw) => Some(parse(Some(&raw)).ok_or_else(|| missing(LOG_LEVEL))?),
+            Some(raw) => Some(parse(Some(raw)).ok_or_else(|| missing(LOG_LEVEL))?),
             None => None,
         };
         Ok(Checked { revision, method, capabilities, log_level })
@@ -205,11 +169,10 @@ impl Said {
 
 /// `Mcp-Name` mirrors the name, URI or id that the request is about. Where the body has none, the
 /// parameters' own check says so.
-fn check_name(headers: &Headers, request: &Request) -> Result<(), RpcError> {
+fn check_name(headers: &Headers, request: &Asked<'_>) -> Result<(), RpcError> {
     let method = Method::parse(&request.method, Revision::LATEST);
-    let Some(member) = method.and_then(Method::mirrored) else { return Ok(()) };
-    let name = parse::<BTreeMap<String, &RawValue>>(request.params.as_deref())
-        .and_then(|params| parse::<String>(params.get(member).copied()));
+    let Some(method) = method.filter(|method| method.mirrored().is_some()) else { return Ok(()) };
+    let name = parse::<String>(request.params.mirrored(method));
     match (name, headers.name.as_deref().map(mirrored)) {
         (None, None) => Ok(()),
         (Some(name), Some(Some(header))) if name == header => Ok(()),
@@ -218,12 +181,8 @@ fn check_name(headers: &Headers, request: &Request) -> Result<(), RpcError> {
     }
 }
 
-fn meta_of(params: Option<&RawValue>) -> Option<Meta> {
-    parse::<Meta>(parse::<Params>(params)?.meta.as_deref())
-}
-
 fn parse<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
-    serde_json::from_str(raw?.get()).ok()
+    read(raw?).ok()
 }
 
 fn missing(key: &str) -> RpcError {

@@ -28,7 +28,7 @@ pub use error::{Code, RpcError};
 pub use id::RequestId;
 pub use level::Level;
 pub use method::Method;
-pub use params::ParamsText;
+pub use params::{Asked, Params, ParamsText};
 pub use response::Response;
 pub use result::ResultObject;
 pub use revision::{Era, Revision};

@@ -156,7 +156,7 @@ fn now() -> u64 {
 mod tests {
     use super::*;
     use crate::protocol::call::ToolCall;
-    use crate::protocol::{Ask, AskKind};
+    use crate::protocol::{Ask, AskKind, Params};
 
     const ALL: Scope = Scope::Federated;
 
@@ -167,7 +167,8 @@ mod tests {
 
     fn retry(state: &str, answers: &str) -> Extras {
         let params = format!(r#"{{"requestState":{state},"inputResponses":{answers}}}"#);
-        Extras::parse(Some(&serde_json::from_str::<Box<RawValue>>(&params).unwrap())).unwrap()
+        let raw: Box<RawValue> = serde_json::from_str(&params).unwrap();
+        Extras::parse(&Params::seen(Some(&raw)).unwrap()).unwrap()
     }
 
     #[test]

@@ -12,7 +12,9 @@ use super::mcp;
 use crate::catalogue::Scope;
 use crate::protocol::envelope::DecodeError;
 use crate::protocol::header::Headers;
-use crate::protocol::{Code, Era, Incoming, Response, RpcError};
+use crate::protocol::{
+    Asked, Code, Era, Incoming, Params, ParamsText, Request, Response, RpcError,
+};
 use crate::session::Record;
 use crate::session::exchange::First;
 use crate::telemetry::observation::refused;
@@ -86,7 +88,15 @@ async fn of_batch(
             return None;
         }
     };
-    let id = request.id.clone();
+    let Request { id, method, params } = request;
+    let text = params.map(ParamsText::from);
+    let request = match Params::of(text.as_ref()) {
+        Ok(params) => Asked { id: id.clone(), method, params },
+        Err(error) => {
+            refused(&endpoint.0.metrics, Some(&id), Some(&method), &error);
+            return respond(Some(id), Err(error));
+        }
+    };
     let Some(place) = endpoint.0.admission.admit() else {
         let error = mcp::overloaded_error(endpoint);
         refused(&endpoint.0.metrics, Some(&id), Some(&request.method), &error);

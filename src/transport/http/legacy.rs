@@ -17,7 +17,7 @@ use crate::protocol::handshake::Initialize;
 use crate::protocol::header::Headers;
 use crate::protocol::meta::Extras;
 use crate::protocol::{
-    Call, Code, Era, Incoming, Method, Notification, Request, RequestId, Response, ResultObject,
+    Asked, Call, Code, Era, Incoming, Method, Notification, RequestId, Response, ResultObject,
     Revision, RpcError,
 };
 use crate::session::actor::SessionRequest;
@@ -83,7 +83,7 @@ pub async fn asked(
     scope: &Scope,
     headers: &Headers,
     accepts: Accepts,
-    request: Request,
+    request: Asked<'_>,
     place: InFlight,
 ) -> Reply {
     let initializes = request.method == Method::Initialize.as_str();
@@ -132,7 +132,7 @@ pub async fn asked(
 pub fn exchange(
     endpoint: &Endpoint,
     record: &Arc<Record>,
-    request: &Request,
+    request: &Asked<'_>,
     events: bool,
     place: InFlight,
 ) -> (Exchange, oneshot::Receiver<First>) {
@@ -149,10 +149,10 @@ pub async fn submit(
     endpoint: &Endpoint,
     scope: &Scope,
     record: &Arc<Record>,
-    request: Request,
+    request: Asked<'_>,
     exchange: Exchange,
 ) {
-    let params = request.params.as_deref();
+    let params = &request.params;
     let parsed = Method::parse(&request.method, record.revision)
         .ok_or_else(|| RpcError::method_not_found(&request.method))
         .and_then(|method| Ok((Call::parse(method, params)?, Extras::parse(params)?)));
@@ -160,14 +160,13 @@ pub async fn submit(
         Err(error) => exchange.finish(Err(error)),
         Ok((call, extras)) => {
             note_tool(endpoint, scope, &call, |tool| exchange.calls(tool));
-            let extras = extras.keeping(request.params);
             let request = SessionRequest { call, extras, exchange };
             endpoint.0.sessions.request(request).await;
         }
     }
 }
 
-async fn initialize(endpoint: &Endpoint, scope: &Scope, request: Request) -> Answer {
+async fn initialize(endpoint: &Endpoint, scope: &Scope, request: Asked<'_>) -> Answer {
     let (outcome, record) = open(endpoint, scope, Transport::Http, &request).await;
     let session = record.map(|record| record.id.clone());
     let response = Response { id: Some(request.id), outcome };
@@ -179,10 +178,10 @@ pub async fn open(
     endpoint: &Endpoint,
     scope: &Scope,
     transport: Transport,
-    request: &Request,
+    request: &Asked<'_>,
 ) -> (Outcome, Option<Arc<Record>>) {
     let parts = &endpoint.0;
-    let asked = Initialize::parse(request.params.as_deref());
+    let asked = Initialize::parse(request.params.text.map(|text| &**text));
     let revision = asked.as_ref().map_or(Revision::LATEST_LEGACY, |asked| asked.revision);
     let seen = Observation::begin(&parts.metrics, &request.id, &request.method, revision);
     let opened: Result<(ResultObject, Arc<Record>), RpcError> = async {

@@ -18,8 +18,8 @@ use crate::protocol::envelope::DecodeError;
 use crate::protocol::header::{Headers, name};
 use crate::protocol::meta::{self, Edge};
 use crate::protocol::{
-    Body, Call, Code, Era, Incoming, Kind, Limits, Notification, Operation, Request, RequestId,
-    Revision, RpcError, decode_body,
+    Asked, Body, Call, Code, Era, Incoming, Kind, Limits, Notification, Operation, Params,
+    ParamsText, Request, RequestId, Revision, RpcError, decode_body,
 };
 use crate::telemetry::observation::refused;
 
@@ -136,7 +136,18 @@ async fn asked(
     request: Request,
     place: InFlight,
 ) -> Reply {
-    match meta::edge(headers, request.params.as_deref()) {
+    let Request { id, method, params } = request;
+    let text = params.map(ParamsText::from);
+    let params = match Params::of(text.as_ref()) {
+        Ok(params) => params,
+        Err(error) => {
+            let status = StatusCode::BAD_REQUEST;
+            return refuse(endpoint, status, Some(id), Some(&method), error).into();
+        }
+    };
+    let edge = meta::edge(headers, &params);
+    let request = Asked { id, method, params };
+    match edge {
         Edge::Legacy => legacy::asked(endpoint, scope, headers, accepts, request, place).await,
         Edge::Modern => modern::asked(endpoint, scope, headers, accepts, request, place).await,
         Edge::Unknown(version) => {
@@ -154,7 +165,9 @@ async fn told(
     notification: Notification,
     place: InFlight,
 ) -> Answer {
-    match meta::edge(headers, notification.params.as_deref()) {
+    // One that can't be read is ignored further on.
+    let params = Params::seen(notification.params.as_deref()).unwrap_or_default();
+    match meta::edge(headers, &params) {
         Edge::Legacy => legacy::told(endpoint, scope, headers, notification, place).await,
         // The modern era has no notification from clients over HTTP; one that comes does no harm.
         Edge::Modern => Answer::accepted(),

@@ -17,7 +17,7 @@ use crate::admission::InFlight;
 use crate::catalogue::Scope;
 use crate::protocol::header::Headers;
 use crate::protocol::meta::{self, Checked, Extras};
-use crate::protocol::{Call, Code, Era, Request, RequestId, Response, Revision, RpcError};
+use crate::protocol::{Asked, Call, Code, Era, RequestId, Response, Revision, RpcError};
 use crate::provider::Who;
 use crate::session::listen::{self, Listen};
 use crate::session::work::{NOBODY, Outcome, Planned};
@@ -31,14 +31,14 @@ pub async fn asked(
     scope: &Scope,
     headers: &Headers,
     accepts: Accepts,
-    request: Request,
+    request: Asked<'_>,
     place: InFlight,
 ) -> Reply {
     let parts = &endpoint.0;
     let newest = Revision::LATEST;
     let mut seen = Observation::begin(&parts.metrics, &request.id, &request.method, newest);
     let (checked, call, extras) = match parse(headers, &request) {
-        Ok((checked, call, extras)) => (checked, call, extras.keeping(request.params)),
+        Ok(parsed) => parsed,
         Err((status, error)) => {
             seen.finish(&Err(error.clone()));
             return Answer::refuse(status, Some(request.id), error).into();
@@ -79,7 +79,7 @@ pub async fn asked(
 
 fn parse(
     headers: &Headers,
-    request: &Request,
+    request: &Asked<'_>,
 ) -> Result<(Checked, Call, Extras), (StatusCode, RpcError)> {
     let checked = meta::check(headers, request).map_err(|error| {
         let status = match error.code {
@@ -88,9 +88,8 @@ fn parse(
         };
         (status, error)
     })?;
-    let params = request.params.as_deref();
-    let call = Call::parse(checked.method, params);
-    let call = call.and_then(|call| Ok((call, Extras::parse(params)?)));
+    let call = Call::parse(checked.method, &request.params);
+    let call = call.and_then(|call| Ok((call, Extras::parse(&request.params)?)));
     let (call, extras) = call.map_err(|error| (StatusCode::OK, error))?;
     if let Call::Listen(filter) = &call {
         let checked = listen::check(filter, checked.capabilities);

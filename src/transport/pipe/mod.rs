@@ -15,8 +15,8 @@ use crate::catalogue::Scope;
 use crate::protocol::header::Headers;
 use crate::protocol::meta::{self, Edge};
 use crate::protocol::{
-    Body, Code, Era, Incoming, Limits, Method, Notification, Request, RequestId, Response,
-    ResultObject, RpcError, decode_body,
+    Asked, Body, Code, Era, Incoming, Limits, Method, Notification, Params, ParamsText, Request,
+    RequestId, Response, ResultObject, RpcError, decode_body,
 };
 use crate::session::events::{Found, StreamId};
 use crate::session::exchange::{Exchange, Way};
@@ -106,13 +106,7 @@ impl Pipe {
             Err(error) => return self.send(error.id, Err(error.error)).await,
         };
         match incoming {
-            Incoming::Request(request) => {
-                match meta::edge(&Headers::default(), request.params.as_deref()) {
-                    Edge::Modern => self.modern(request).await,
-                    // Without a header no revision is unknown.
-                    Edge::Legacy | Edge::Unknown(_) => self.legacy(request).await,
-                }
-            }
+            Incoming::Request(request) => self.asked(request).await,
             Incoming::Notification(notification) => self.told(notification).await,
             Incoming::Response { id: Some(id), outcome } => {
                 if let Some(record) = self.link.record() {
@@ -135,7 +129,23 @@ impl Pipe {
         while self.tasks.join_next().await.is_some() {}
     }
 
-    async fn legacy(&mut self, request: Request) {
+    async fn asked(&mut self, request: Request) {
+        let Request { id, method, params } = request;
+        let text = params.map(ParamsText::from);
+        let params = match Params::of(text.as_ref()) {
+            Ok(params) => params,
+            Err(error) => return self.send(Some(id), Err(error)).await,
+        };
+        let edge = meta::edge(&Headers::default(), &params);
+        let request = Asked { id, method, params };
+        match edge {
+            Edge::Modern => self.modern(request).await,
+            // Without a header no revision is unknown.
+            Edge::Legacy | Edge::Unknown(_) => self.legacy(request).await,
+        }
+    }
+
+    async fn legacy(&mut self, request: Asked<'_>) {
         let link = &self.link;
         let Some(record) = link.record() else {
             return self.initialize(request).await;
@@ -157,7 +167,7 @@ impl Pipe {
         legacy::submit(&link.endpoint, &link.scope, &record, request, exchange).await;
     }
 
-    async fn initialize(&mut self, request: Request) {
+    async fn initialize(&mut self, request: Asked<'_>) {
         let link = &self.link;
         if request.method == Method::Ping.as_str() {
             return self.send(Some(request.id), Ok(ResultObject::empty())).await;

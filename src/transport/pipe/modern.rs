@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Pipe, lock};
 use crate::protocol::call::Filter;
 use crate::protocol::meta::{self, Checked, Extras};
-use crate::protocol::{Call, Code, Era, Request, RequestId, ResultObject, Revision, RpcError};
+use crate::protocol::{Asked, Call, Code, Era, RequestId, ResultObject, Revision, RpcError};
 use crate::provider::Who;
 use crate::session::listen::{self, Listen};
 use crate::session::modern::Begun;
@@ -22,8 +22,8 @@ use crate::transport::http::endpoint::Endpoint;
 use crate::transport::http::mcp;
 
 impl Pipe {
-    pub(super) async fn modern(&mut self, request: Request) {
-        let params = request.params.as_deref();
+    pub(super) async fn modern(&mut self, request: Asked<'_>) {
+        let params = &request.params;
         let parsed = meta::check_bare(&request).and_then(|checked| {
             let call = Call::parse(checked.method, params)?;
             if let Call::Listen(filter) = &call {
@@ -41,8 +41,8 @@ impl Pipe {
                     Ok(()) => {
                         let scope = &self.link.scope;
                         mcp::note_tool(&self.link.endpoint, scope, &call, |tool| seen.calls(tool));
-                        let asked = Asked { id: request.id, checked, seen, cancelled };
-                        return self.work(asked, call, extras.keeping(request.params)).await;
+                        let asked = Accepted { id: request.id, checked, seen, cancelled };
+                        return self.work(asked, call, extras).await;
                     }
                     Err(error) => error,
                 }
@@ -67,7 +67,7 @@ impl Pipe {
         Ok(())
     }
 
-    async fn work(&mut self, asked: Asked, call: Call, extras: Extras) {
+    async fn work(&mut self, asked: Accepted, call: Call, extras: Extras) {
         let Ok(room) = self.link.out.clone().reserve_owned().await else { return };
         let endpoint = self.link.endpoint.clone();
         let parts = Arc::clone(&endpoint.0);
@@ -160,7 +160,7 @@ impl Pipe {
 }
 
 /// A modern request that passed its checks.
-struct Asked {
+struct Accepted {
     id: RequestId,
     checked: Checked,
     seen: Observation,

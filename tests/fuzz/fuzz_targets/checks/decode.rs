@@ -11,8 +11,8 @@ use erlmcp::protocol::handshake::Initialize;
 use erlmcp::protocol::header::{Headers, mirrored, name};
 use erlmcp::protocol::meta::{self, Extras, ServerInfo};
 use erlmcp::protocol::{
-    Body, Call, Code, Era, Incoming, Limits, Method, Operation, Request, RequestId, Response,
-    ResultObject, Revision, RpcError, decode_body,
+    Asked, Body, Call, Code, Era, Incoming, Limits, Method, Operation, Params, ParamsText, Request,
+    RequestId, Response, ResultObject, Revision, RpcError, decode_body,
 };
 use erlmcp::router::{Route, list, route};
 use serde_json::value::RawValue;
@@ -60,40 +60,67 @@ fn split(input: &[u8]) -> (Headers, &[u8]) {
 
 fn check_message(headers: &Headers, message: Incoming) {
     match message {
-        Incoming::Request(request) => check_request(headers, &request),
+        Incoming::Request(request) => check_request(headers, request),
         Incoming::Notification(notification) => {
-            let _ = meta::edge(headers, notification.params.as_deref());
-            let _ = Extras::parse(notification.params.as_deref());
+            let params = Params::seen(notification.params.as_deref()).unwrap_or_default();
+            let _ = meta::edge(headers, &params);
+            let _ = Extras::parse(&params);
         }
-        Incoming::Response { id, .. } => {
+        Incoming::Response { id, outcome } => {
             if let Some(id) = id {
                 check_id(&id);
+            }
+            if let Ok(text) = outcome {
+                check_result(text);
             }
         }
     }
 }
 
-fn check_request(headers: &Headers, request: &Request) {
-    let params = request.params.as_deref();
-    check_id(&request.id);
-    let refuse = |error| check_answer(&Response::error(Some(request.id.clone()), error));
-    let _ = meta::edge(headers, params);
-    let bare = meta::check_bare(request);
-    match meta::check(headers, request) {
+/// What is only passed on stays as it is; what is edited is still an object.
+fn check_result(text: Box<RawValue>) {
+    let written = |object: &ResultObject| {
+        let mut out = String::new();
+        object.write(&mut out);
+        out
+    };
+    let Some(mut object) = ResultObject::from_raw(text.clone()) else { return };
+    assert_eq!(written(&object), text.get());
+    let server = ServerInfo { name: "fuzz".to_owned(), version: "1".to_owned() };
+    object.dress(Revision::LATEST, &server).expect("it has a JSON form");
+    object.remove("content");
+    let edited: ResultObject = serde_json::from_str(&written(&object)).expect("it is an object");
+    assert_eq!(edited, object);
+    assert!(edited.get("resultType").is_some() && edited.get("content").is_none());
+}
+
+fn check_request(headers: &Headers, request: Request) {
+    let Request { id, method, params } = request;
+    check_id(&id);
+    let refuse = |error| check_answer(&Response::error(Some(id.clone()), error));
+    let text = params.map(ParamsText::from);
+    let params = match Params::of(text.as_ref()) {
+        Ok(params) => params,
+        Err(error) => return refuse(error),
+    };
+    let _ = meta::edge(headers, &params);
+    let request = Asked { id: id.clone(), method, params };
+    let bare = meta::check_bare(&request);
+    match meta::check(headers, &request) {
         Ok(checked) => {
             let bare = bare.expect("with its headers it is good");
             assert_eq!((checked.method, checked.revision), (bare.method, bare.revision));
         }
         Err(error) => refuse(error),
     }
-    match Extras::parse(params) {
+    match Extras::parse(&params) {
         Ok(extras) => {
             let token = extras.progress_token.as_deref();
             assert!(token.is_none_or(|token| RequestId::parse(token).is_some()));
         }
         Err(error) => refuse(error),
     }
-    match Initialize::parse(params) {
+    match Initialize::parse(text.as_deref()) {
         Ok(initialize) => {
             assert_eq!(initialize.revision.era(), Era::Legacy);
             let server = ServerInfo { name: "fuzz".to_owned(), version: "1".to_owned() };
@@ -105,7 +132,7 @@ fn check_request(headers: &Headers, request: &Request) {
     for revision in Revision::ALL {
         let Some(method) = Method::parse(&request.method, revision) else { continue };
         assert_eq!(Method::label(&request.method), method.as_str());
-        match Call::parse(method, params) {
+        match Call::parse(method, &params) {
             Ok(call) => check_call(headers, revision, call),
             Err(error) => {
                 assert!(matches!(error.code, Code::InvalidParams | Code::InvalidRequest));
