@@ -201,6 +201,12 @@ impl<'a> Reader<'a> {
         chosen
     }
 
+    /// Whether a key is there, and not empty.
+    pub(super) fn has(&self, key: &'static str) -> bool {
+        let value = self.fields.get(key).map(|field| &field.value);
+        value.is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
+    }
+
     /// Whether a key's value is a list.
     pub(super) fn is_list(&self, key: &'static str) -> bool {
         self.fields.get(key).is_some_and(|field| field.value.is_array())

@@ -4,6 +4,7 @@
 use config::{Value, ValueKind};
 
 /// A key that the node reads.
+#[derive(Debug, Clone)]
 pub(super) struct Key {
     /// Our name.
     pub(super) name: &'static str,
@@ -14,7 +15,7 @@ pub(super) struct Key {
 }
 
 /// What a key's value is, which decides how a variable's text is read.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Kind {
     Text,
     Number,

@@ -33,3 +33,6 @@ pub(super) use variables::Variables;
 
 /// The section of `erlmcp.toml` that holds the servers.
 pub(super) const SECTION: &str = "mcp_servers";
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use super::super::Problem;
 /// What keys come from: a file, a variable or a flag.
 #[derive(Debug, Default)]
 pub(super) struct Source {
-    /// What it is called.
+    /// What it is called; empty where the path says it.
     pub(super) name: String,
     /// Whether it is the node's own, which has no keys of clients.
     pub(super) own: bool,
@@ -74,5 +74,6 @@ impl Notes {
 }
 
 fn told(place: &Place, what: String) -> Problem {
-    Problem { origin: Some(place.source.name.clone()), key: place.path.clone(), what }
+    let origin = Some(place.source.name.clone()).filter(|name| !name.is_empty());
+    Problem { origin, key: place.path.clone(), what }
 }

@@ -50,6 +50,7 @@ enum Transport {
 /// Where the server is; `None` where nothing can be made of it.
 pub(super) fn target(reader: &mut Reader<'_>) -> Option<Target> {
     let transport = transport(reader);
+    let named = reader.has("command") || reader.has("url");
     match (reader.path("command"), reader.text("url")) {
         (Some(command), Some(_)) => {
             reader.notes.problem(&command.place, "stands beside url; give one of them");
@@ -57,7 +58,9 @@ pub(super) fn target(reader: &mut Reader<'_>) -> Option<Target> {
         }
         (None, None) => {
             let place = reader.place.clone();
-            reader.notes.problem(&place, "has neither command nor url; give one of them");
+            if !named {
+                reader.notes.problem(&place, "has neither command nor url; give one of them");
+            }
             None
         }
         (Some(program), None) => {
@@ -148,7 +151,8 @@ fn missing(reader: &mut Reader<'_>, place: &Place, what: String) {
 
 fn http_target(reader: &mut Reader<'_>, url: At<String>, transport: HttpTransport) -> HttpTarget {
     let At { value: url, place } = url;
-    if !reader.lenient && !is_http(&url) {
+    // A variable that isn't set is told already.
+    if !url.contains("${") && !is_http(&url) {
         let what = "must be an address with a host, such as https://example.com/mcp";
         reader.notes.problem(&place, what);
     }

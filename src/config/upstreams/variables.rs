@@ -17,7 +17,7 @@ const WORKSPACE: &str = "WORKSPACE_FOLDER";
 /// The environment, as a place of values.
 pub(in super::super) struct Variables<'a>(pub(in super::super) &'a BTreeMap<OsString, OsString>);
 
-/// A text with its variables replaced, as far as they could be.
+/// A text with its variables replaced; those that couldn't be stay.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Expanded {
     pub(super) text: String,
@@ -46,30 +46,26 @@ impl Variables<'_> {
         let mut rest = text;
         while let Some((before, from)) = rest.split_once("${") {
             expanded.text.push_str(before);
-            let reference = from.split_once('}');
-            let value = match reference {
-                _ if before.ends_with('$') => {
-                    expanded.text.push('{');
-                    rest = from;
+            if before.ends_with('$') {
+                expanded.text.push('{');
+                rest = from;
+                continue;
+            }
+            let Some((inside, after)) = from.split_once('}') else {
+                expanded.text.push_str("${");
+                rest = from;
+                break;
+            };
+            rest = after;
+            match self.value(inside, source) {
+                Ok(Some(value)) => {
+                    expanded.text.push_str(&value);
                     continue;
                 }
-                Some((inside, after)) => {
-                    rest = after;
-                    self.value(inside, source).map(|value| value.ok_or(inside))
-                }
-                None => {
-                    rest = "";
-                    Ok(Err(from))
-                }
-            };
-            match value {
-                Ok(Ok(value)) => expanded.text.push_str(&value),
-                Ok(Err(inside)) => {
-                    expanded.text.extend(["${", inside]);
-                    expanded.text.push_str(if reference.is_some() { "}" } else { "" });
-                }
+                Ok(None) => {}
                 Err(what) => expanded.wrong.push(what),
             }
+            expanded.text.extend(["${", inside, "}"]);
         }
         expanded.text.push_str(rest);
         expanded
@@ -155,4 +151,100 @@ pub(super) fn secret_of(path: &str) -> Result<String, String> {
     let file = File::open(path).map_err(problem)?;
     file.take(SECRET_BYTES).read_to_string(&mut text).map_err(problem)?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn expand(text: &str, source: &Source) -> Expanded {
+        let set = [("A", "1"), ("EMPTY", ""), ("HOME", "/h"), ("INPUT_KEY_1", "k")];
+        let set = set.map(|(name, value)| (name.into(), value.into()));
+        Variables(&BTreeMap::from(set)).expand(text, source)
+    }
+
+    #[test]
+    fn variables_are_replaced() {
+        let source = Source {
+            workspace: Some("/w/project".into()),
+            inputs: BTreeMap::from([("d".to_owned(), Some("default".to_owned()))]),
+            ..Source::default()
+        };
+        let table = [
+            ("", ""),
+            ("plain $A {A} $", "plain $A {A} $"),
+            ("${A}${A}-${env:A}", "11-1"),
+            (
+                "[${EMPTY}] [${EMPTY:-x}] [${NONE:-}] [${NONE:-a b}] [${env:NONE:-c}]",
+                "[] [x] [] [a b] [c]",
+            ),
+            ("$${A} $$${A} ${A}", "${A} $${A} 1"),
+            ("${userHome} ${pathSeparator} ${/}", "/h / /"),
+            ("${workspaceFolder}/x ${workspaceFolder:name}", "/w/project/x /w/project"),
+            ("${workspaceFolderBasename}", "project"),
+            ("${input:key-1} ${input:d} ${input:no:-x}", "k default x"),
+            // Scripts for shells stay what they are.
+            ("${x%.*} ${x:0:3} ${} ${1} ${open", "${x%.*} ${x:0:3} ${} ${1} ${open"),
+        ];
+        for (text, expected) in table {
+            let expected = Expanded { text: expected.to_owned(), wrong: vec![] };
+            assert_eq!(expand(text, &source), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_told() {
+        let unset = "is not set; set it, or give a default as in";
+        let table = [
+            ("${NONE}", format!("the environment variable NONE {unset} ${{NONE:-default}}")),
+            ("${env:NONE}", format!("the environment variable NONE {unset} ${{NONE:-default}}")),
+            (
+                "${workspaceFolder}",
+                "${workspaceFolder} is the folder that an editor has open, and a node has none; \
+                 set the environment variable WORKSPACE_FOLDER"
+                    .to_owned(),
+            ),
+            (
+                "${command:pick.file}",
+                "${command:pick.file} is something of a client's that a node doesn't have; write \
+                 what it stands for"
+                    .to_owned(),
+            ),
+            (
+                "${file:/nonexistent}",
+                "/nonexistent can't be read: No such file or directory (os error 2)".to_owned(),
+            ),
+        ];
+        for (text, expected) in table {
+            assert_eq!(expand(text, &Source::default()).wrong, [expected], "{text}");
+        }
+        let set = [("WORKSPACE_FOLDER".into(), "/set".into())];
+        let variables = BTreeMap::from(set);
+        let expanded = Variables(&variables).expand("${workspaceFolder}", &Source::default());
+        assert_eq!(expanded.text, "/set");
+    }
+
+    #[test]
+    fn a_tilde_is_the_home_where_a_path_begins_with_it() {
+        let set = BTreeMap::from([("HOME".into(), "/h".into())]);
+        let table = [("~", "/h"), ("~/a", "/h/a"), ("~a", "~a"), ("a~", "a~")];
+        for (path, expected) in table {
+            assert_eq!(Variables(&set).at_home(path.to_owned()), expected);
+        }
+        assert_eq!(Variables(&BTreeMap::new()).at_home("~/a".to_owned()), "~/a");
+    }
+
+    proptest! {
+        #[test]
+        fn texts_without_a_brace_stay(text in "[^{]{0,40}") {
+            prop_assert_eq!(expand(&text, &Source::default()).text, text);
+        }
+
+        #[test]
+        fn any_text_is_expanded(text in r"[${}:\-A/a ]{0,40}") {
+            prop_assert!(expand(&text, &Source::default()).text.len() < 400);
+        }
+    }
 }
