@@ -56,6 +56,42 @@ fn exit_codes_tell_what_went_wrong() {
 }
 
 #[test]
+fn files_of_clients_are_checked_with_their_names_and_paths() {
+    let scratch = Scratch::new();
+    let good = r#"{"mcpServers": {"a": {"command": "run", "color": "red"}}}"#;
+    let good = scratch.file("good.json", good);
+    let bad = scratch.file("bad.json", r#"{"servers": {"b": {"comand": "${HOME}"}}}"#);
+    let (good, bad) = (good.to_str().unwrap(), bad.to_str().unwrap());
+    let problem = format!("{bad}: servers.b.comand: unknown key; is command meant?");
+    let json = format!(r#"{{"key":"servers.b.comand","origin":"{bad}","#);
+    let warning = format!("{good}: mcpServers.a.color: unknown key; it has no effect here");
+    let both = ["check", "--mcp-config", good, "--mcp-config", bad];
+    check(&[
+        (&["check", "--mcp-config", good], &[], 0, "it has the servers a"),
+        (&["check", "--mcp-config", good], &[], 0, &warning),
+        (&both, &[], 64, &problem),
+        (&both, &[], 64, &warning),
+        (&["check", "--json", "--mcp-config", bad], &[], 64, &json),
+        (&["start", "--mcp-config", bad], &[], 64, &problem),
+        (&["stdio", "--mcp-config", bad], &[], 64, &problem),
+        (&["check", "--mcp-config", "missing.json"], &[], 64, "missing.json: can't be read"),
+        (&["status", "--set", "mcp_servers.a.comand=x"], &[], 69, "erlmcp start"),
+    ]);
+}
+
+#[test]
+fn a_bridge_needs_a_server() {
+    check(&[
+        (&["bridge"], &[], 2, "COMMAND"),
+        (&["bridge", "--port", "x", "--", "true"], &[], 2, "--port"),
+        (&["bridge", "--env", "x", "--", "true"], &[], 2, "NAME=VALUE"),
+        (&["bridge", "--stdio", "a b", "--", "true"], &[], 2, "--stdio"),
+        (&["bridge", "--name", "a b", "--", "true"], &[], 64, "--name: a server's name"),
+        (&["bridge", "--host", "192.0.2.1", "--", "true"], &[], 1, "192.0.2.1"),
+    ]);
+}
+
+#[test]
 fn a_node_that_is_not_there_is_told_with_what_to_do() {
     let scratch = Scratch::new();
     let dead = scratch.socket();
@@ -92,7 +128,7 @@ fn every_command_explains_itself() {
         let text = told(&output);
         assert_eq!(output.status.code(), Some(0), "{name}");
         assert!(text.contains("Usage:") && !text.starts_with("Usage:"), "{text}");
-        let prints = !["start", "stdio"].contains(&name);
+        let prints = !["start", "stdio", "bridge"].contains(&name);
         assert!(!prints || text.contains("--json"), "{text}");
     }
 }

@@ -122,7 +122,7 @@ fn servers(mut root: Map<String, Json>, mut source: Source, notes: &mut Notes) -
     if !found {
         let place = Place::new(&Arc::new(Source::default()), &source.name);
         let what = match root.keys().find(|key| is_misspelt(key)) {
-            Some(key) => format!("has {key}; is mcpServers meant?"),
+            Some(key) => format!("has {key:?}; is mcpServers meant?"),
             None => "has neither mcpServers nor servers, so it lists no server".to_owned(),
         };
         notes.problem(&place, what);

@@ -1,9 +1,9 @@
 //! The servers behind the node: from `[mcp_servers.NAME]` and from the files of MCP clients, read
 //! as they are, to [`UpstreamSpec`](crate::provider::upstream::UpstreamSpec)s.
 //!
-//! A file becomes [`Entry`](entry::Entry)s, whose keys know where they stand; entries of one name
-//! are merged; each is read key by key, and what is left in the end is unknown. What can't be
-//! served is a problem, what is served in another way than its file says a warning.
+//! A file becomes entries, whose keys know where they stand; entries of one name are merged; each
+//! is read key by key, and what is left in the end is unknown. What can't be served is a problem,
+//! what is served in another way than its file says a warning.
 
 mod difference;
 mod dotenv;

@@ -275,7 +275,7 @@ fn ways_to_say_who_the_node_is() {
     };
     assert_eq!(http(&read("a.json", &oauth, &[])["s"]).auth, Some(auth));
     let file = format!(
-        r#"{{ "mcpServers": {{ "s": {{ "url": "https://a.test", "bearer_token_file": "{}" }} }} }}"#,
+        r#"{{ "servers": {{ "s": {{ "url": "https://a.test", "bearer_token_file": "{}" }} }} }}"#,
         folder.path("token")
     );
     let auth = UpstreamAuth::TokenFile(Path::new(&folder.path("token")).to_owned());

@@ -160,8 +160,10 @@ fn names_and_the_separator_have_rules() {
     let folder = Folder::new(&[("erlmcp.toml", own)]);
     let Problems(problems) = folder.check(&[], &[]).config.unwrap_err();
     let expected = [
-        r#"erlmcp.toml: mcp_servers.a__b: a server's name must not contain "__", nor end with its beginning: that stands between a server's and a tool's name"#,
-        r#"erlmcp.toml: mcp_servers["x y"]: a server's name is 1 to 64 of A-Z, a-z, 0-9, _, . and -"#,
+        "erlmcp.toml: mcp_servers.a__b: a server's name must not contain \"__\", nor end with its \
+         beginning: that stands between a server's and a tool's name",
+        "erlmcp.toml: mcp_servers[\"x y\"]: a server's name is 1 to 64 of A-Z, a-z, 0-9, _, . and \
+         -",
     ];
     assert_eq!(folder.told(&problems), expected);
     let check = |separator: &str| {

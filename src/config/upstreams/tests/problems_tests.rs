@@ -80,7 +80,7 @@ fn urls_have_headers_and_one_way_to_say_who_the_node_is() {
             "s.headers.a: is given twice: case makes no difference",
         ),
         (
-            r#"{"url": "http://a", "headers": {"Authorization": "${T:-x}"}, "bearer_token": "${T:-x}"}"#,
+            r#"{"url": "http://a", "headers": {"Authorization": "x"}, "bearer_token": "${T:-x}"}"#,
             "s.bearer_token: is a second way to say who the node is; give one of them",
         ),
         (
@@ -259,7 +259,7 @@ fn files_that_cannot_be_read_are_told() {
         ("list.json", "must be an object with mcpServers or servers"),
         ("open.json", "is no JSON: EOF while parsing an object at line 3 column 0"),
         ("none.json", "has neither mcpServers nor servers, so it lists no server"),
-        ("misspelt.json", "has mcpServer; is mcpServers meant?"),
+        ("misspelt.json", r#"has "mcpServer"; is mcpServers meant?"#),
         ("number.json", "mcpServers: must be a table of servers"),
         ("missing.json", "can't be read: No such file or directory (os error 2)"),
         ("latin.json", "can't be read: stream did not contain valid UTF-8"),
