@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming as Received;
 use tracing::debug;
 use url::Url;
 
+use super::auth::{Credentials, asks_for_token};
 use super::client::Client;
 use super::head::Agreed;
 use super::{Limits, StartError, address};
@@ -27,6 +28,7 @@ pub(super) struct Link {
     url: Url,
     headers: HeaderMap,
     client: Client,
+    credentials: Credentials,
     inbox: Arc<dyn Inbox>,
     agreed: Mutex<Agreed>,
 }
@@ -50,7 +52,9 @@ impl Link {
         let headers = address::headers(&target.headers)?;
         let client = Client::new(url.scheme() == "https", limits.connect_timeout)
             .map_err(StartError::Tls)?;
-        Ok(Self { limits, url, headers, client, inbox, agreed: Mutex::default() })
+        let credentials = Credentials::new(target.auth.as_ref(), &url, &client);
+        let agreed = Mutex::default();
+        Ok(Self { limits, url, headers, client, credentials, inbox, agreed })
     }
 
     /// Where the server is.
@@ -78,7 +82,8 @@ impl Link {
     }
 
     /// Sends a message, or asks for a stream, and gives the answer as soon as its headers are
-    /// there, whatever its status.
+    /// there, whatever its status. Where the server wants another token, and there is one, it is
+    /// sent once more: the server did nothing with it yet.
     ///
     /// # Errors
     /// [`Failure::Unreachable`], [`Failure::Lost`], and [`Failure::Status`] for a redirect that
@@ -90,31 +95,45 @@ impl Link {
         headers: &HeaderMap,
         body: &Bytes,
     ) -> Result<Response<Received>, Failure> {
+        let token = self.credentials.token().await?;
+        let response = self.reach(&method, to, headers, token.as_ref(), body).await?;
+        if !asks_for_token(response.status(), response.headers()) {
+            return Ok(response);
+        }
+        match self.credentials.renewed(token.as_ref(), response.headers()).await? {
+            Some(token) => self.reach(&method, to, headers, Some(&token), body).await,
+            None => Ok(response),
+        }
+    }
+
+    /// Sends to where the server is, and to where it moved.
+    async fn reach(
+        &self,
+        method: &Method,
+        to: &Url,
+        headers: &HeaderMap,
+        token: Option<&HeaderValue>,
+        body: &Bytes,
+    ) -> Result<Response<Received>, Failure> {
         let mut url = to.clone();
         for _ in 0..=REDIRECTS {
-            let request = self.request(&method, &url, headers, body.clone())?;
+            let request = Request::builder().method(method).uri(url.as_str());
+            let request = request.body(Full::new(body.clone()));
+            // What the URL standard takes for a URL, the `http` crate may not.
+            let mut request = request.map_err(|error| Failure::Unreachable(error.to_string()))?;
+            let all = request.headers_mut();
+            all.extend(self.headers.clone());
+            all.extend(headers.clone());
+            if let Some(token) = token {
+                all.insert(AUTHORIZATION, token.clone());
+            }
             let response = self.client.send(request).await?;
-            if !is_redirect(response.status(), &method) {
+            if !is_redirect(response.status(), method) {
                 return Ok(response);
             }
             url = self.redirected(&url, &response)?;
         }
         Err(Failure::Lost("it redirects in circles".to_owned()))
-    }
-
-    fn request(
-        &self,
-        method: &Method,
-        url: &Url,
-        headers: &HeaderMap,
-        body: Bytes,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
-        let request = Request::builder().method(method).uri(url.as_str()).body(Full::new(body));
-        // What the URL standard takes for a URL, the `http` crate may not.
-        let mut request = request.map_err(|error| Failure::Unreachable(error.to_string()))?;
-        request.headers_mut().extend(self.headers.clone());
-        request.headers_mut().extend(headers.clone());
-        Ok(request)
     }
 
     /// Where an answer redirects to. What the node says of itself is for this server alone, so it
