@@ -23,4 +23,4 @@ pub use asks::{answer_error, ask, check_ask, for_legacy_client, visits};
 pub use capabilities::{ServerCapabilities, declared};
 pub use errors::for_client as error_for_client;
 pub use params::{Hop, NODE, Retry, own, params};
-pub use results::{Answer, InputRequired, answer, for_client as result_for_client};
+pub use results::{Answer, InputRequired, answer, for_client as result_for_client, result};

@@ -27,6 +27,8 @@ pub struct Hop<'a> {
     pub capabilities: ClientCapabilities,
     /// The least grave log messages that the client wants.
     pub log_level: Option<Level>,
+    /// The server is to run it as a task (2025-11-25).
+    pub as_task: bool,
     /// Who the node is.
     pub node: &'a ClientInfo,
 }
@@ -54,8 +56,12 @@ pub fn params(
     let mut edits = Edits::default();
     match operation {
         Operation::CallTool(ToolCall { name, .. }) => {
+            edits.set("name", name)?;
             // Tasks that clients ask for are the node's own.
-            edits.set("name", name)?.remove("task");
+            match hop.as_task {
+                true => edits.set("task", &json!({}))?,
+                false => edits.remove("task"),
+            };
         }
         Operation::GetPrompt(PromptCall { name, .. }) => {
             edits.set("name", name)?;

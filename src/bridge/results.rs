@@ -27,15 +27,20 @@ pub struct InputRequired {
     pub state: Option<Box<RawValue>>,
 }
 
-/// Reads a server's result.
+/// Reads what a server of the session era answered.
 ///
 /// # Errors
-/// Why it is none.
-pub fn answer(raw: Box<RawValue>, from: Era) -> Result<Answer, &'static str> {
-    let result = ResultObject::from_raw(raw).ok_or("its result is no object")?;
-    if from == Era::Legacy {
-        return Ok(Answer::Complete(result));
-    }
+/// Why it is no result.
+pub fn result(raw: Box<RawValue>) -> Result<ResultObject, &'static str> {
+    ResultObject::from_raw(raw).ok_or("its result is no object")
+}
+
+/// Reads what a modern server answered.
+///
+/// # Errors
+/// Why it is neither a result nor questions.
+pub fn answer(raw: Box<RawValue>) -> Result<Answer, &'static str> {
+    let result = result(raw)?;
     match result.get("resultType") {
         None | Some(r#""complete""#) => Ok(Answer::Complete(result)),
         Some(r#""input_required""#) => input_required(&result).map(Answer::InputRequired),
@@ -113,8 +118,12 @@ mod tests {
             (r#"{"structuredContent":[1]}"#, Era::Modern, modern, r#"{"structuredContent":[1]}"#),
         ];
         for (text, from, to, expected) in cases {
-            let Ok(Answer::Complete(mut result)) = answer(raw(text), from) else {
-                panic!("no result: {text}");
+            let mut result = match from {
+                Era::Legacy => result(raw(text)).unwrap(),
+                Era::Modern => match answer(raw(text)) {
+                    Ok(Answer::Complete(result)) => result,
+                    other => panic!("{other:?}"),
+                },
             };
             for_client(&mut result, from, to);
             let told = serde_json::to_string(&result).unwrap();
@@ -127,8 +136,8 @@ mod tests {
         let text = r#"{"resultType":"input_required","requestState":"s\u00e9",
             "inputRequests":{"k":{"method":"roots/list"},
                              "l":{"method":"elicitation/create","params":{"mode":"url"}}}}"#;
-        assert!(matches!(answer(raw(text), Era::Legacy), Ok(Answer::Complete(_))));
-        let Ok(Answer::InputRequired(required)) = answer(raw(text), Era::Modern) else {
+        assert!(result(raw(text)).is_ok());
+        let Ok(Answer::InputRequired(required)) = answer(raw(text)) else {
             panic!("no questions");
         };
         assert_eq!(required.state.unwrap().get(), r#""s\u00e9""#);
@@ -147,7 +156,7 @@ mod tests {
             r#"{"resultType":"input_required","inputRequests":[]}"#,
             r#"{"resultType":"input_required","inputRequests":{"k":{"method":"tools/list"}}}"#,
         ] {
-            assert!(answer(raw(text), Era::Modern).is_err(), "{text}");
+            assert!(answer(raw(text)).is_err(), "{text}");
         }
     }
 }

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use serde_json::json;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::connection::{Connection, Fault, Happening, Live, Question};
+use super::connection::{Begun, Connection, Fault, Happening, Live, Question, Task, without_task};
 use super::faults;
 use super::parked::{Parked, ParkedCall};
 use super::questions::Asking;
-use crate::bridge::{self, Answer};
+use crate::bridge;
 use crate::catalogue::ServerName;
 use crate::protocol::{Ask, Era, Operation, ResultObject, RpcError};
 use crate::provider::{CallContext, CallError, Questions};
@@ -24,6 +25,8 @@ use crate::provider::{CallContext, CallError, Questions};
 pub(super) struct Talk {
     pub(super) server: ServerName,
     pub(super) live: Live,
+    /// The task as which the server runs it.
+    pub(super) task: Option<Task>,
     /// Questions whose answers the client will bring, by their keys.
     pub(super) open: BTreeMap<String, (u64, Ask)>,
     /// Questions that were given keys so far.
@@ -42,9 +45,16 @@ pub(super) async fn call(
     parked: &Parked,
 ) -> Result<ResultObject, CallError> {
     let server = Arc::clone(connection.name());
-    let live = connection.begin(operation, context, None).await;
-    let live = live.map_err(|fault| faults::told(&server, fault))?;
-    let talk = Talk { server, live, open: BTreeMap::new(), keys: 0 };
+    let (live, task) = match connection.begin_legacy(operation, context).await {
+        Ok(Begun::Runs(live, task)) => (live, task),
+        Ok(Begun::Done(result)) => return passed(&server, result, context),
+        Err(Fault::Answered(error)) => {
+            let to = context.side.revision.era();
+            return Err(bridge::error_for_client(error, operation, Era::Legacy, to).into());
+        }
+        Err(fault) => return Err(faults::told(&server, fault).into()),
+    };
+    let talk = Talk { server, live, task, open: BTreeMap::new(), keys: 0 };
     talk.go_on(operation, context, parked).await
 }
 
@@ -128,38 +138,50 @@ impl Talk {
     }
 
     fn finish(
-        &self,
-        outcome: Result<Box<serde_json::value::RawValue>, Fault>,
+        mut self,
+        outcome: Result<Box<RawValue>, Fault>,
         operation: &Operation,
         context: &CallContext,
     ) -> Result<ResultObject, CallError> {
-        let side = &context.side;
-        let (from, to) = (Era::Legacy, side.revision);
+        let was_task = self.task.as_mut().map(Task::ended).is_some();
         match outcome {
-            Ok(result) => match bridge::answer(result, from) {
-                Ok(Answer::Complete(mut result)) => {
-                    bridge::result_for_client(&mut result, from, to);
-                    Ok(result)
+            Ok(result) => {
+                let mut result = passed(&self.server, result, context)?;
+                if was_task {
+                    without_task(&mut result);
                 }
-                Ok(Answer::InputRequired(_)) => {
-                    let why = "it asks in a way that its revision doesn't have";
-                    Err(RpcError::upstream_invalid(&self.server, why).into())
-                }
-                Err(why) => Err(RpcError::upstream_invalid(&self.server, why).into()),
-            },
-            Err(Fault::Answered(error)) => {
-                self.live.expect_visits(&error, &side.who);
-                let asks = bridge::visits(&error).filter(|_| to.era() == Era::Modern);
-                match asks.filter(|_| side.capabilities.elicitation_url) {
-                    Some(asks) => {
-                        // The call is over; the client begins it anew when it was there.
-                        let state = Some(json!({}));
-                        Err(CallError::InputRequired(Box::new(Questions { asks, state })))
-                    }
-                    None => Err(bridge::error_for_client(error, operation, from, to.era()).into()),
-                }
+                Ok(result)
             }
+            Err(Fault::Answered(error)) => Err(self.refused(error, operation, context)),
             Err(fault) => Err(faults::told(&self.server, fault).into()),
         }
     }
+
+    /// The server's own error, as the client knows it.
+    fn refused(&self, error: RpcError, operation: &Operation, context: &CallContext) -> CallError {
+        let side = &context.side;
+        let to = side.revision.era();
+        self.live.expect_visits(&error, &side.who);
+        let can_visit = to == Era::Modern && side.capabilities.elicitation_url;
+        match bridge::visits(&error).filter(|_| can_visit) {
+            Some(asks) => {
+                // The call is over; the client begins it anew when it was there.
+                let state = Some(json!({}));
+                CallError::InputRequired(Box::new(Questions { asks, state }))
+            }
+            None => bridge::error_for_client(error, operation, Era::Legacy, to).into(),
+        }
+    }
+}
+
+/// A result on its way to the client.
+fn passed(
+    server: &str,
+    result: Box<RawValue>,
+    context: &CallContext,
+) -> Result<ResultObject, CallError> {
+    let result = bridge::result(result);
+    let mut result = result.map_err(|why| RpcError::upstream_invalid(server, why))?;
+    bridge::result_for_client(&mut result, Era::Legacy, context.side.revision);
+    Ok(result)
 }

@@ -120,8 +120,9 @@ async fn ask(
         outcome = once().await;
     }
     match outcome {
-        Ok(result) => bridge::answer(result, Era::Modern)
-            .map_err(|why| RpcError::upstream_invalid(name, why).into()),
+        Ok(result) => {
+            bridge::answer(result).map_err(|why| RpcError::upstream_invalid(name, why).into())
+        }
         Err(Fault::Answered(error)) => {
             let to = context.side.revision.era();
             Err(bridge::error_for_client(error, operation, Era::Modern, to).into())

@@ -11,7 +11,7 @@ use crate::bridge::{self, Hop, Retry};
 use crate::catalogue::Mirror;
 use crate::protocol::call::{Completion, Reference};
 use crate::protocol::splice::Edits;
-use crate::protocol::{Code, Era, Level, Operation, RpcError};
+use crate::protocol::{Code, Era, Operation, RpcError};
 use crate::provider::CallContext;
 
 impl Connection {
@@ -22,32 +22,41 @@ impl Connection {
         call: &Arc<CallContext>,
         retry: Option<Retry<'_>>,
     ) -> Result<Live, Fault> {
-        let side = &call.side;
-        let log_level = side.client.log_level();
-        if let Some(level) = log_level {
-            self.lower_level(level).await?;
-        }
+        self.lower_level(call).await?;
         let live = self.line.begin(Some(call), self.leaving())?;
+        live.send(self.call(operation, call, live.id(), false, retry)?).await?;
+        Ok(live)
+    }
+
+    /// What goes out for a call; the server tells its progress by `token`, where the client wants
+    /// to know.
+    pub(super) fn call(
+        &self,
+        operation: &Operation,
+        call: &CallContext,
+        token: u64,
+        as_task: bool,
+        retry: Option<Retry<'_>>,
+    ) -> Result<Draft, Fault> {
+        let side = &call.side;
         let hop = Hop {
             from: side.revision.era(),
             to: self.peer.revision,
-            progress_token: side.progress_token.is_some().then(|| live.id()),
+            progress_token: side.progress_token.is_some().then_some(token),
             capabilities: side.capabilities,
-            log_level,
+            log_level: side.client.log_level(),
+            as_task,
             node: &self.settings.node,
         };
         let params = bridge::params(operation, side.params.as_deref(), &hop, retry);
         let unwritten = |_| RpcError::new(Code::InternalError, "The call could not be written");
-        let mut draft = Draft::new(
-            method(operation),
-            params.map_err(|error| Fault::Answered(unwritten(error)))?,
-        );
+        let params = params.map_err(|error| Fault::Answered(unwritten(error)))?;
+        let mut draft = Draft::new(method(operation), params);
         if self.mirrors() {
             draft.name = mirrored_name(operation);
             draft.mirrored = self.mirrored(operation);
         }
-        live.send(draft).await?;
-        Ok(live)
+        Ok(draft)
     }
 
     /// Whether headers say what a request is about.
@@ -70,10 +79,11 @@ impl Connection {
 
     /// A server of the session era sends the log messages that any of its clients wants; each
     /// client gets those that it wants itself.
-    async fn lower_level(&self, level: Level) -> Result<(), Fault> {
+    pub(super) async fn lower_level(&self, call: &CallContext) -> Result<(), Fault> {
         if self.peer.era() == Era::Modern || !self.peer.capabilities.logging {
             return Ok(());
         }
+        let Some(level) = call.side.client.log_level() else { return Ok(()) };
         let number = u8::from(level);
         if self.level.fetch_min(number, Ordering::Relaxed) <= number {
             return Ok(());

@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::line::{Draft, Leaving, Line};
+use super::line::{Draft, Leaving, Line, Live};
 use super::message;
-use super::table::{Fault, Outcome};
+use super::table::Fault;
 use super::{Over, Settings};
 use crate::bridge::{self, ServerCapabilities};
 use crate::protocol::meta::{SERVER_INFO, ServerInfo};
@@ -91,48 +92,77 @@ impl OpenError {
     }
 }
 
+/// What a server made of the question for its era.
+enum Probed {
+    /// It is of the modern era.
+    Modern(Peer),
+    /// It is of the session era.
+    Legacy,
+    /// It may still answer.
+    Silent(Box<Live>),
+}
+
 /// Shakes hands.
 pub(super) async fn shake(line: &Line, settings: &Settings) -> Result<Peer, OpenError> {
-    let begun = Instant::now();
-    let deadline = begun + settings.start_timeout;
+    let deadline = Instant::now() + settings.start_timeout;
     let probed = settings.era != Some(Era::Legacy);
-    let whole = async {
-        if probed && let Some(peer) = probe(line, settings).await? {
-            let revision = peer.revision;
-            return speak(line, revision).await.map(|()| peer);
-        }
-        initialize(line, settings).await
-    };
     let timed_out = |_| OpenError::TimedOut { after: settings.start_timeout, probed };
+    let whole = async {
+        let silent = match probed {
+            false => None,
+            true => match probe(line, settings).await? {
+                Probed::Modern(peer) => return speak(line, peer).await,
+                Probed::Legacy => None,
+                Probed::Silent(probe) => Some(probe),
+            },
+        };
+        match (initialize(line, settings).await, silent) {
+            // It was only slow to start, and answered in the order in which it was asked.
+            (Err(OpenError::Refused(why)), Some(mut probe)) => {
+                let late = probe.outcome().now_or_never().and_then(Result::ok);
+                let peer = late.and_then(|result| discovered(&result));
+                speak(line, peer.ok_or(OpenError::Refused(why))?).await
+            }
+            (initialized, _) => initialized,
+        }
+    };
     timeout_at(deadline, whole).await.map_err(timed_out)?
 }
 
-/// Asks a server for its era; `None` where it is the session era.
-async fn probe(line: &Line, settings: &Settings) -> Result<Option<Peer>, OpenError> {
+/// Asks a server for its era.
+async fn probe(line: &Line, settings: &Settings) -> Result<Probed, OpenError> {
     let params = bridge::own(Edits::default(), Revision::LATEST, &settings.node);
     let draft = Draft::new("server/discover", params.map_err(unwritten)?);
     let limit = settings.probe_timeout.min(settings.start_timeout / 2);
-    // Nothing but `initialize` may come next, so it isn't told that nobody waits.
-    let outcome = line.request(draft, Leaving::HangUp, limit).await;
+    // Nothing but `initialize` may come next, so it isn't told when nobody waits any more.
+    let mut probe = Box::new(line.begin(None, Leaving::HangUp).map_err(ended_probing)?);
+    probe.send(draft).await.map_err(ended_probing)?;
+    let Ok(outcome) = timeout(limit, probe.outcome()).await else {
+        return Ok(Probed::Silent(probe));
+    };
     match outcome {
-        Some(Ok(result)) => Ok(discovered(&result)),
-        Some(Err(Fault::Answered(error))) => match error.code {
-            Code::Other(-32020 | -32021) if settings.over == Over::Http => {
-                Err(OpenError::Refused(cut(&error.message, LABEL_BYTES)))
-            }
-            _ => Ok(None),
-        },
-        Some(Err(Fault::Closed { cause, .. })) => {
-            Err(OpenError::Ended { cause: cause.to_string(), probing: true })
+        Ok(result) => Ok(discovered(&result).map_or(Probed::Legacy, Probed::Modern)),
+        Err(fault @ Fault::Closed { .. }) => Err(ended_probing(fault)),
+        // Only a modern server knows these; what is wrong would be wrong again.
+        Err(Fault::Answered(error))
+            if settings.over == Over::Http
+                && matches!(error.code, Code::Other(-32020 | -32021)) =>
+        {
+            Err(OpenError::Refused(cut(&error.message, LABEL_BYTES)))
         }
-        Some(Err(Fault::Failed(failure))) => match failure {
-            Failure::Status { status: 401 | 403, .. } | Failure::Unreachable(_) => {
-                Err(OpenError::Failed(failure))
-            }
-            _ => Ok(None),
-        },
-        None => Ok(None),
+        Err(Fault::Failed(
+            failure @ (Failure::Status { status: 401 | 403, .. } | Failure::Unreachable(_)),
+        )) => Err(OpenError::Failed(failure)),
+        Err(_) => Ok(Probed::Legacy),
     }
+}
+
+fn ended_probing(fault: Fault) -> OpenError {
+    let cause = match fault {
+        Fault::Closed { cause, .. } => cause.to_string(),
+        _ => "its connection is closed".to_owned(),
+    };
+    OpenError::Ended { cause, probing: true }
 }
 
 /// Reads what a modern server discovers of itself; `None` where it is none.
@@ -153,15 +183,7 @@ fn discovered(result: &RawValue) -> Option<Peer> {
     let revision = spoken.filter(|revision| revision.era() == Era::Modern).max()?;
     let said = wire.meta.as_deref().and_then(|meta| find(meta, [SERVER_INFO]).ok());
     let info = said.and_then(|[info]| info);
-    Some(Peer {
-        revision,
-        info: info.map(label).unwrap_or_default(),
-        capabilities: wire
-            .capabilities
-            .map(|raw| ServerCapabilities::parse(&raw))
-            .unwrap_or_default(),
-        instructions: wire.instructions.map(|text| cut(&text, INSTRUCTIONS_BYTES)),
-    })
+    Some(peer(revision, info, wire.capabilities.as_deref(), wire.instructions.as_deref()))
 }
 
 async fn initialize(line: &Line, settings: &Settings) -> Result<Peer, OpenError> {
@@ -172,15 +194,27 @@ async fn initialize(line: &Line, settings: &Settings) -> Result<Peer, OpenError>
         .and_then(|edits| edits.set("clientInfo", &settings.node))
         .map(|edits| edits.apply(None));
     let draft = Draft::new("initialize", written.map_err(unwritten)?);
-    // The whole handshake has a deadline; and nobody may cancel an `initialize`.
-    let outcome = line.request(draft, Leaving::HangUp, Duration::MAX).await;
-    let peer = initialized(outcome)?;
-    speak(line, peer.revision).await?;
+    // The whole handshake has its deadline, and nobody may cancel an `initialize`.
+    let mut live = line.begin(None, Leaving::HangUp).map_err(refused)?;
+    live.send(draft).await.map_err(refused)?;
+    let result = live.outcome().await.map_err(refused)?;
+    let peer = speak(line, initialized(&result)?).await?;
     let ready = message::notification("notifications/initialized", "");
     if line.notify(ready).await { Ok(peer) } else { Err(ended()) }
 }
 
-fn initialized(outcome: Option<Outcome>) -> Result<Peer, OpenError> {
+fn refused(fault: Fault) -> OpenError {
+    match fault {
+        Fault::Answered(error) => OpenError::Refused(cut(&error.message, LABEL_BYTES)),
+        Fault::Failed(failure) => OpenError::Failed(failure),
+        Fault::Closed { cause, .. } => {
+            OpenError::Ended { cause: cause.to_string(), probing: false }
+        }
+    }
+}
+
+/// Reads what a server of the session era says of itself.
+fn initialized(result: &RawValue) -> Result<Peer, OpenError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Wire {
@@ -192,37 +226,34 @@ fn initialized(outcome: Option<Outcome>) -> Result<Peer, OpenError> {
         #[serde(default)]
         instructions: Option<String>,
     }
-    let result = match outcome {
-        Some(Ok(result)) => result,
-        Some(Err(Fault::Answered(error))) => {
-            return Err(OpenError::Refused(cut(&error.message, LABEL_BYTES)));
-        }
-        Some(Err(Fault::Failed(failure))) => return Err(OpenError::Failed(failure)),
-        Some(Err(Fault::Closed { cause, .. })) => {
-            return Err(OpenError::Ended { cause: cause.to_string(), probing: false });
-        }
-        None => return Err(ended()),
-    };
     let wire: Wire = serde_json::from_str(result.get())
         .map_err(|error| OpenError::Invalid(cut(&error.to_string(), LABEL_BYTES)))?;
     let revision = Revision::parse(&wire.protocol_version);
     let revision = revision
         .filter(|revision| revision.era() == Era::Legacy)
         .ok_or_else(|| OpenError::Revision(cut(&wire.protocol_version, LABEL_BYTES)))?;
-    Ok(Peer {
+    let info = wire.server_info.as_deref();
+    Ok(peer(revision, info, wire.capabilities.as_deref(), wire.instructions.as_deref()))
+}
+
+fn peer(
+    revision: Revision,
+    info: Option<&RawValue>,
+    capabilities: Option<&RawValue>,
+    instructions: Option<&str>,
+) -> Peer {
+    Peer {
         revision,
-        info: wire.server_info.as_deref().map(label).unwrap_or_default(),
-        capabilities: wire
-            .capabilities
-            .map(|raw| ServerCapabilities::parse(&raw))
-            .unwrap_or_default(),
-        instructions: wire.instructions.map(|text| cut(&text, INSTRUCTIONS_BYTES)),
-    })
+        info: info.map(label).unwrap_or_default(),
+        capabilities: capabilities.map(ServerCapabilities::parse).unwrap_or_default(),
+        instructions: instructions.map(|text| cut(text, INSTRUCTIONS_BYTES)),
+    }
 }
 
 /// Tells the wire what the messages are from now on.
-async fn speak(line: &Line, revision: Revision) -> Result<(), OpenError> {
-    line.orders.send(Order::Speak(revision)).await.map_err(|_| ended())
+async fn speak(line: &Line, peer: Peer) -> Result<Peer, OpenError> {
+    let told = line.orders.send(Order::Speak(peer.revision)).await;
+    told.map(|()| peer).map_err(|_| ended())
 }
 
 fn label(raw: &RawValue) -> ServerInfo {

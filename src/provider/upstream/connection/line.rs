@@ -104,14 +104,23 @@ impl Live {
     /// # Errors
     /// Where the wire has ended.
     pub(super) async fn send(&self, draft: Draft) -> Result<(), Fault> {
-        let Draft { method, params, name, mirrored } = draft;
-        let text = message::request(self.id, method, &params);
-        let outbound = Outbound { id: self.id, text, method, name, mirrored };
         let closed = || Fault::Closed { cause: "its connection is closed".into(), sent: false };
         let place = self.line.orders.reserve().await.map_err(|_| closed())?;
         self.line.inbox.sent(self.id);
-        place.send(Order::Request(outbound));
+        place.send(Order::Request(self.outbound(draft)));
         Ok(())
+    }
+
+    /// The same without waiting: where the wire takes nothing now, it isn't sent.
+    pub(super) fn send_now(&self, draft: Draft) {
+        self.line.inbox.sent(self.id);
+        self.line.inbox.order(Order::Request(self.outbound(draft)));
+    }
+
+    fn outbound(&self, draft: Draft) -> Outbound {
+        let Draft { method, params, name, mirrored } = draft;
+        let text = message::request(self.id, method, &params);
+        Outbound { id: self.id, text, method, name, mirrored }
     }
 
     /// What happens next. After the outcome nothing does.

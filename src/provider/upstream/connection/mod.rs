@@ -3,6 +3,7 @@
 //! Many callers share it. A call takes an id from the table, goes out by the wire, and waits for
 //! what the inbox finds for it there; no task and no mailbox stands in between.
 
+mod as_task;
 mod calls;
 mod completions;
 mod dispatch;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::sync::{broadcast, mpsc};
 
+pub(super) use as_task::{Begun, Task, without_task};
 pub use dispatch::{Dispatch, News};
 pub use handshake::{OpenError, Peer};
 pub(super) use line::Live;

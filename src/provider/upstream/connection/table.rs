@@ -327,8 +327,11 @@ impl<C> Table<C> {
         let number = found.map(|(number, _)| *number)?;
         let open = self.questions.remove(&number)?;
         let request = self.requests.get_mut(&open.of)?;
-        let waits = |mail: &Happening| matches!(mail, Happening::Asked(question) if question.number == number);
-        match request.mail.iter().position(waits) {
+        let is_it = |mail: &Happening| match mail {
+            Happening::Asked(question) => question.number == number,
+            _ => false,
+        };
+        match request.mail.iter().position(is_it) {
             Some(at) => drop(request.mail.remove(at)),
             None => request.mail.push_back(Happening::Withdrawn(number)),
         }
@@ -369,3 +372,7 @@ impl<C> Table<C> {
         self.strays
     }
 }
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
