@@ -18,6 +18,8 @@ pub mod tasks;
 
 pub mod router;
 
+pub mod upstreams;
+
 pub mod registry;
 
 pub mod provider;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ractor::ActorRef;
 use supervisors::{ChildSpec, Observer, Restart, Slot, Strategy, Supervisor, SupervisorRef};
 
+use crate::provider::upstream::parked;
 use crate::registry::{self, Published, Registry};
 use crate::session::{self, SessionSupervisor, Sessions};
 use crate::tasks::{self, TaskSupervisor, Tasks};
@@ -19,6 +20,7 @@ use crate::transport::http;
 use crate::transport::listener::{self, Accept, Listener};
 use crate::transport::pipe::Link;
 use crate::transport::stdio::{self, Stdio};
+use crate::upstreams::Upstreams;
 
 /// Where the running children are found, whichever incarnation runs.
 #[derive(Clone, Default)]
@@ -45,6 +47,8 @@ pub struct Parts {
     pub slots: Slots,
     /// For the registry.
     pub registry: registry::Config,
+    /// Who keeps the servers behind the node.
+    pub upstreams: Upstreams,
     /// For the expiry of tasks.
     pub tasks: Tasks,
     /// For each session.
@@ -73,8 +77,17 @@ pub struct Transports {
 
 /// The tree. Children start in this order, and stop in its reverse.
 pub fn tree(parts: Parts) -> Supervisor {
-    let Parts { slots, registry, tasks, session, sessions, published, transports, observer } =
-        parts;
+    let Parts {
+        slots,
+        registry,
+        upstreams,
+        tasks,
+        session,
+        sessions,
+        published,
+        transports,
+        observer,
+    } = parts;
     let transports = transports.supervisor(&slots);
     let told = sessions.clone();
     let first = AtomicBool::new(true);
@@ -88,6 +101,8 @@ pub fn tree(parts: Parts) -> Supervisor {
             ChildSpec::actor("registry", move || (Registry, registry.clone()))
                 .slot(&slots.registry),
         )
+        .child(upstreams.child())
+        .child(ChildSpec::task("parked_expiry", move || parked::run(upstreams.parked().clone())))
         .child(ChildSpec::dynamic("tasks", tasks::work::supervisor()).slot(&slots.tasks))
         .child(ChildSpec::task("task_expiry", move || tasks::expiry::run(tasks.clone())))
         .child(

@@ -228,6 +228,12 @@ impl Catalogue {
         }
     }
 
+    /// The server that a tool's or prompt's name on the federated endpoint belongs to.
+    pub fn claimed_by(&self, name: &str) -> Option<&ServerName> {
+        let claims = |(server, s): &(&ServerName, &Standing)| s.part.naming().claims(server, name);
+        self.servers.iter().find(claims).map(|(server, _)| server)
+    }
+
     /// How a server stands.
     pub fn standing(&self, server: &str) -> Option<&Standing> {
         self.servers.get(server)

@@ -35,9 +35,24 @@ impl Naming {
 
     /// Whether a tool or prompt with this name on the federated endpoint would be the server's.
     pub fn claims(self, server: &str, name: &str) -> bool {
-        let rest = name.strip_prefix(server).and_then(|rest| rest.strip_prefix(SEPARATOR));
-        self == Self::Plain || rest.is_some_and(|rest| !rest.is_empty())
+        match self {
+            Self::Plain => true,
+            Self::Prefixed => own(server, name).is_some_and(|own| !own.is_empty()),
+        }
     }
+
+    /// The server's own name for what has this name on the federated endpoint.
+    pub fn plain(self, server: &str, name: &str) -> String {
+        match self {
+            Self::Plain => name,
+            Self::Prefixed => own(server, name).unwrap_or(name),
+        }
+        .to_owned()
+    }
+}
+
+fn own<'a>(server: &str, name: &'a str) -> Option<&'a str> {
+    name.strip_prefix(server)?.strip_prefix(SEPARATOR)
 }
 
 /// Whether a tool runs as a task (`execution.taskSupport`).

@@ -1,43 +1,33 @@
 //! A node: what `main` and the tests share.
 
 mod doors;
+mod setup;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use supervisors::{ExitReason, Root, StartError, SupervisorRef};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::field::display;
 
-use crate::admission::Admission;
-use crate::catalogue::Scope;
 use crate::config::Config;
-use crate::protocol::meta::ServerInfo;
 use crate::provider::native::BuildError;
 use crate::provider::{Hosted, demo};
-use crate::registry::{self, Published};
-use crate::session::rounds::Rounds;
-use crate::session::seal::Seal;
-use crate::session::shelf::Shelf;
-use crate::session::{self, Sessions, Table, Transport, Work};
+use crate::session::Sessions;
 use crate::tasks::Tasks;
-use crate::telemetry::supervision::RestartCounter;
-use crate::telemetry::{Health, Metrics, Status};
-use crate::transport::control::{self, Methods, Orders};
-use crate::transport::http::body::Room;
-use crate::transport::http::endpoint::{Endpoint, Parts};
-use crate::transport::http::guard::Guard;
+use crate::telemetry::{Metrics, Status};
+use crate::transport::control::{self, Orders};
+use crate::transport::http::endpoint::Endpoint;
 use crate::transport::http::responder::Responder;
-use crate::transport::http::{Connections, Socket, descriptors, listener, routes, sse2024};
-use crate::transport::pipe::{self, Link};
+use crate::transport::http::{Connections, Socket, listener};
 use crate::transport::stdio::Stdio;
-use crate::tree::{self, Slots, tree};
+use crate::tree::Slots;
+use crate::upstreams::Upstreams;
 
 pub use doors::{Doors, Ends, Listeners};
+pub use setup::Setup;
 
 /// How long the tree may take to stop, child by child, before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(10);
@@ -129,74 +119,7 @@ impl Node {
         doors: impl Into<Doors>,
         hosted: Vec<Arc<dyn Hosted>>,
     ) -> Result<Self, NodeError> {
-        let doors = doors.into();
-        let (slots, published) = (Slots::default(), Published::default());
-        let delay = config.shutdown.delay();
-        let front = |listener: Option<TcpListener>, max| {
-            listener.map(|listener| Front::new(listener, max, &config)).transpose()
-        };
-        let public = front(doors.http, descriptors::connections(config.http.max_connections))?;
-        let operators = front(doors.metrics, OPERATOR_CONNECTIONS)?;
-        let control = doors.control.map(control::Front::new);
-        let drain_limit = delay + config.shutdown.drain();
-        let max_in_flight = config.requests.max_in_flight_per_session;
-        let ask_timeout = config.sessions.ask_timeout();
-        let endpoint = endpoint(config, &slots, &published);
-        let parts = &endpoint.0;
-        let responder = |routes, front: &Front| {
-            let address = front.socket.address();
-            let (hosts, origins) = (&parts.http.allowed_hosts, &parts.http.allowed_origins);
-            let guard = Guard::new(address, hosts, origins);
-            front.listener(Responder::new(routes, guard, parts.metrics.clone()))
-        };
-        let methods = Methods(Arc::new(control::methods::Parts {
-            endpoint: endpoint.clone(),
-            root: OnceLock::new(),
-            orders: Orders::default(),
-            stop_limit: STOP_GRACE + LAST_ANSWERS,
-            drain_limit,
-        }));
-        let listener = |front| control::listener::Config { front, methods: methods.clone() };
-        let ends = TaskTracker::new();
-        let stdio = doors.stdio.map(|Ends { reader, writer }| {
-            let room = pipe::room(&endpoint);
-            Stdio::new(reader, writer, parts.http.body_limit_bytes, room, &ends)
-        });
-        let served = stdio.clone().map(|stdio| {
-            let (scope, out) = (Scope::Federated, stdio.out());
-            (stdio, Link::new(endpoint.clone(), scope, Transport::Stdio, out))
-        });
-        let root = tree(tree::Parts {
-            slots: slots.clone(),
-            registry: registry::Config { published: published.clone(), hosted },
-            tasks: parts.work.tasks.clone(),
-            session: session::actor::Config {
-                work: parts.work.clone(),
-                max_in_flight,
-                ask_timeout,
-            },
-            sessions: parts.sessions.clone(),
-            published,
-            transports: tree::Transports {
-                http: public.as_ref().map(|front| responder(routes::public(&endpoint), front)),
-                metrics: operators
-                    .as_ref()
-                    .map(|front| responder(routes::operators(&endpoint), front)),
-                control: control.clone().map(listener),
-                stdio: served,
-            },
-            observer: Arc::new(RestartCounter(parts.metrics.clone())),
-        });
-        let root = root.start().await?;
-        let _ = methods.0.root.set((*root).clone());
-        parts.health.reach(Status::Ok);
-        let orders = methods.0.orders.clone();
-        let node =
-            Self { root, slots, endpoint, public, operators, control, orders, stdio, ends, delay };
-        let address = |front: &Option<Front>| front.as_ref().map(|f| display(f.socket.address()));
-        let (http, metrics) = (address(&node.public), address(&node.operators));
-        tracing::info!(http, metrics, "the node serves");
-        Ok(node)
+        Setup::new(config, doors).hosting(hosted).start().await
     }
 
     /// Where MCP is served over HTTP; port 0 where it isn't.
@@ -232,6 +155,11 @@ impl Node {
     /// All tasks.
     pub fn tasks(&self) -> &Tasks {
         &self.endpoint.0.work.tasks
+    }
+
+    /// All upstreams.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.endpoint.0.upstreams
     }
 
     /// What operators told the node to do; whoever runs it has to do it.
@@ -274,6 +202,8 @@ impl Node {
             tracing::warn!(in_flight = parts.admission.in_flight(), "the drain took too long");
         }
         parts.stopping.cancel();
+        // Side by side, which a supervisor does not do.
+        parts.upstreams.close().await;
         let stopped = timeout(STOP_GRACE, self.root.stop(ExitReason::Shutdown)).await;
         // What the stopping tree answered in the end still has to be carried away.
         let carried = async {
@@ -318,47 +248,3 @@ impl Node {
 
 /// Stands for a socket that isn't there.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-
-/// What the key for the states of requests is derived for.
-const STATES: &str = "erlmcp request state v1";
-
-/// What all requests share.
-fn endpoint(config: Config, slots: &Slots, published: &Published) -> Endpoint {
-    let metrics = Metrics::default();
-    let health = Health::default();
-    let request_timeout = config.requests.timeout();
-    let tasks = Tasks::new(config.tasks.clone(), slots.tasks.clone(), metrics.clone());
-    let shelf = Shelf::new(config.sessions.kept_total_bytes);
-    let sessions = Sessions {
-        table: Table::new(config.sessions.max, config.sessions.kept(), shelf),
-        supervisor: slots.sessions.clone(),
-        starts: TaskTracker::new(),
-        config: config.sessions,
-        tasks: tasks.clone(),
-        metrics: metrics.clone(),
-        health: health.clone(),
-    };
-    // Nodes with the same cookie open each other's states, and their own after a restart.
-    let seal = config.node.cookie.expose().map(|cookie| Seal::derived(cookie.as_bytes(), STATES));
-    let rounds = Rounds(seal.unwrap_or_else(Seal::random));
-    let room = || Room::new(config.http.body_room_bytes);
-    let (room, listening) = (room(), room());
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    Endpoint(Arc::new(Parts {
-        http: config.http,
-        work: Work { published: published.clone(), timeout: request_timeout, rounds, tasks },
-        sessions,
-        room,
-        listening,
-        max_in_flight_per_client: config.requests.max_in_flight_per_session,
-        admission: Admission::new(&config.requests, metrics.in_flight.clone()),
-        metrics,
-        health,
-        sse: sse2024::Streams::default(),
-        ending: CancellationToken::new(),
-        stopping: CancellationToken::new(),
-        server: ServerInfo { name: "erlmcp".to_owned(), version },
-        node_name: config.node.name,
-        started: Instant::now(),
-    }))
-}

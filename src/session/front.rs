@@ -21,6 +21,7 @@ use crate::protocol::{Code, Notification, RequestId, RpcError};
 use crate::tasks::Tasks;
 use crate::telemetry::metrics::SessionLabels;
 use crate::telemetry::{Health, Metrics};
+use crate::upstreams::Upstreams;
 
 /// The running supervisor of all session actors.
 pub type SessionSupervisor = DynamicRef<Arc<Record>, ActorRef<Msg>>;
@@ -56,6 +57,8 @@ pub struct Sessions {
     pub config: Config,
     /// Tasks end with the session that owns them.
     pub tasks: Tasks,
+    /// What a session has alone of upstreams ends with it.
+    pub upstreams: Upstreams,
     /// Where sessions are counted.
     pub metrics: Metrics,
     /// Tells a crash from the node's end.
@@ -142,6 +145,7 @@ impl Sessions {
         record.streams.end(StreamId::OWN);
         record.unsubscribe_all();
         self.tasks.forget(&record.owner());
+        self.upstreams.session_ended(&record.owner().key());
         if let Some(actor) = record.actor().borrow().as_ref() {
             // One that is dead, and may come back for a moment, finds that it has ended.
             let _ = actor.cast(Msg::End);

@@ -86,6 +86,35 @@ pub struct GaveUpLabels {
     pub supervisor: String,
 }
 
+/// Labels of `erlmcp_upstream_state`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct UpstreamLabels {
+    /// The upstream's name, which the configuration has.
+    pub upstream: Arc<str>,
+    /// The state.
+    pub state: &'static str,
+}
+
+/// Labels of `erlmcp_upstream_restarts_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct UpstreamRestartLabels {
+    /// The upstream's name.
+    pub upstream: Arc<str>,
+    /// The class of what ended the instance before.
+    pub reason: &'static str,
+}
+
+/// Labels of `mcp_client_operation_duration_seconds`, by OpenTelemetry's conventions for MCP.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClientOperationLabels {
+    /// The upstream's name.
+    pub upstream: Arc<str>,
+    /// The JSON-RPC method.
+    pub mcp_method_name: &'static str,
+    /// The error's code or `tool_error`; empty on success.
+    pub error_type: String,
+}
+
 /// An event stream that is open.
 #[derive(Debug)]
 pub struct OpenStream(Gauge);
@@ -128,6 +157,14 @@ pub struct Metrics {
     pub child_restarts: Family<RestartLabels, Counter>,
     /// `erlmcp_supervisor_gave_up_total`
     pub supervisor_gave_up: Family<GaveUpLabels, Counter>,
+    /// `erlmcp_upstream_state`
+    pub upstream_state: Family<UpstreamLabels, Gauge>,
+    /// `erlmcp_upstream_restarts_total`
+    pub upstream_restarts: Family<UpstreamRestartLabels, Counter>,
+    /// `mcp_client_operation_duration_seconds`
+    pub client_operation_duration: Durations<ClientOperationLabels>,
+    /// `erlmcp_proxy_overhead_seconds`
+    pub proxy_overhead: Histogram,
 }
 
 impl Default for Metrics {
@@ -147,6 +184,10 @@ impl Default for Metrics {
             rejected: Family::default(),
             child_restarts: Family::default(),
             supervisor_gave_up: Family::default(),
+            upstream_state: Family::default(),
+            upstream_restarts: Family::default(),
+            client_operation_duration: Family::new_with_constructor(seconds),
+            proxy_overhead: Histogram::new(exponential_buckets(0.000_01, 2.0, 16)),
         };
         let mut book = Book::default();
         metrics.register(&mut book);
@@ -209,6 +250,26 @@ impl Metrics {
             "erlmcp_supervisor_gave_up",
             "Restart intensities reached",
             self.supervisor_gave_up.clone(),
+        );
+        book.add(
+            "erlmcp_upstream_state",
+            "1 for the state that an upstream is in",
+            self.upstream_state.clone(),
+        );
+        book.add(
+            "erlmcp_upstream_restarts",
+            "Instances of upstreams that were started again",
+            self.upstream_restarts.clone(),
+        );
+        book.add(
+            "mcp_client_operation_duration_seconds",
+            "From a request to an upstream to its answer",
+            self.client_operation_duration.clone(),
+        );
+        book.add(
+            "erlmcp_proxy_overhead_seconds",
+            "What the node adds to the time of an upstream's answer",
+            self.proxy_overhead.clone(),
         );
         book.add("erlmcp_log_lines_lost", "Log lines that found no room", log::lost());
     }

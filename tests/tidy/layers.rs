@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["session"],
     &["tasks"],
     &["router"],
+    &["upstreams"],
     &["registry"],
     &["provider"],
     &["store"],
@@ -42,6 +43,7 @@ const PURE: &[&str] = &[
     "src/provider/upstream/connection/message",
     "src/provider/upstream/connection/table",
     "src/provider/upstream/failure",
+    "src/provider/upstream/spec",
     "src/router",
     "src/secret",
     "src/session/events",
@@ -49,6 +51,8 @@ const PURE: &[&str] = &[
     "src/tasks/choice",
     "src/tasks/machine",
     "src/tasks/wire",
+    "src/upstreams/difference",
+    "src/upstreams/machine",
     "supervisors/src/machine",
 ];
 

@@ -14,6 +14,7 @@ use crate::protocol::{RequestId, Response, Revision, RpcError};
 use crate::session::work::Outcome;
 use crate::session::{Sessions, Work};
 use crate::telemetry::{Health, Metrics};
+use crate::upstreams::Upstreams;
 
 /// The parts of the node that requests use; clones share them.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct Parts {
     pub work: Work,
     /// All sessions.
     pub sessions: Sessions,
+    /// All servers behind the node.
+    pub upstreams: Upstreams,
     /// Who may come in.
     pub admission: Admission,
     /// Requests of one client at once.

@@ -8,6 +8,7 @@ use warp::reply::Response;
 
 use super::endpoint::Endpoint;
 use crate::telemetry::Status;
+use crate::upstreams::State;
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -15,13 +16,19 @@ const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 pub fn health(endpoint: &Endpoint) -> Response {
     let parts = &endpoint.0;
     let status = parts.health.status();
+    let upstreams = parts.upstreams.states();
+    let ails =
+        |state: &State| matches!(state, State::Degraded | State::Restarting | State::Quarantined);
+    // The node itself serves, so that nobody is to take its traffic away.
+    let is_degraded = status == Status::Ok && upstreams.values().any(ails);
     let report = json!({
-        "status": status.as_str(),
+        "status": if is_degraded { "degraded" } else { status.as_str() },
         "node": parts.node_name,
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": parts.started.elapsed().as_secs(),
         "sessions": parts.sessions.table.len(),
         "requests_in_flight": parts.admission.in_flight(),
+        "upstreams": upstreams,
     });
     warp::reply::with_status(warp::reply::json(&report), code(status)).into_response()
 }

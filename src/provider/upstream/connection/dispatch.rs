@@ -128,7 +128,7 @@ impl Dispatch {
     }
 
     /// Ends every request; later ones find the connection closed.
-    pub(super) fn close(&self, cause: &str) {
+    pub fn close(&self, cause: &str) {
         let wakers = self.table().close(cause);
         wakers.into_iter().for_each(Waker::wake);
     }

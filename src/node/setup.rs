@@ -1,0 +1,219 @@
+//! What a node is made of, and its start.
+
+use std::net::TcpListener;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::field::display;
+
+use super::{Doors, Ends, Front, LAST_ANSWERS, Node, NodeError, OPERATOR_CONNECTIONS, STOP_GRACE};
+use crate::admission::Admission;
+use crate::catalogue::Scope;
+use crate::config::{Config, environment};
+use crate::protocol::meta::ServerInfo;
+use crate::provider::Hosted;
+use crate::provider::upstream::Parked;
+use crate::provider::upstream::process::Launcher;
+use crate::registry::{self, Published};
+use crate::session::rounds::Rounds;
+use crate::session::seal::Seal;
+use crate::session::shelf::Shelf;
+use crate::session::{self, Sessions, Table, Transport, Work};
+use crate::tasks::Tasks;
+use crate::telemetry::supervision::RestartCounter;
+use crate::telemetry::{Health, Metrics, Status};
+use crate::transport::control::{self, Methods, Orders};
+use crate::transport::http::body::Room;
+use crate::transport::http::endpoint::{Endpoint, Parts};
+use crate::transport::http::guard::Guard;
+use crate::transport::http::responder::Responder;
+use crate::transport::http::{descriptors, routes, sse2024};
+use crate::transport::pipe::{self, Link};
+use crate::transport::stdio::Stdio;
+use crate::tree::{self, Slots, tree};
+use crate::upstreams::{Open, Pace, Shared, Specs, Upstreams, Wires};
+
+/// What a node is made of.
+pub struct Setup {
+    config: Config,
+    doors: Doors,
+    hosted: Vec<Arc<dyn Hosted>>,
+    upstreams: Specs,
+    opener: Arc<dyn Open>,
+    pace: Pace,
+}
+
+impl Setup {
+    /// A node without servers.
+    pub fn new(config: Config, doors: impl Into<Doors>) -> Self {
+        Self {
+            config,
+            doors: doors.into(),
+            hosted: Vec::new(),
+            upstreams: Specs::new(),
+            opener: Arc::new(Wires { launcher: Launcher::own(&environment()) }),
+            pace: Pace::default(),
+        }
+    }
+
+    /// With these servers in its process.
+    #[must_use]
+    pub fn hosting(mut self, hosted: Vec<Arc<dyn Hosted>>) -> Self {
+        self.hosted = hosted;
+        self
+    }
+
+    /// With these servers behind it.
+    #[must_use]
+    pub fn with_upstreams(mut self, upstreams: Specs) -> Self {
+        self.upstreams = upstreams;
+        self
+    }
+
+    /// With another way to reach them.
+    #[must_use]
+    pub fn opened_by(mut self, opener: Arc<dyn Open>) -> Self {
+        self.opener = opener;
+        self
+    }
+
+    /// With other times for their supervision.
+    #[must_use]
+    pub fn at_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// Where a socket or the tree fails.
+    pub async fn start(self) -> Result<Node, NodeError> {
+        let Self { config, doors, hosted, upstreams, opener, pace } = self;
+        let (slots, published) = (Slots::default(), Published::default());
+        let delay = config.shutdown.delay();
+        let front = |listener: Option<TcpListener>, max| {
+            listener.map(|listener| Front::new(listener, max, &config)).transpose()
+        };
+        let public = front(doors.http, descriptors::connections(config.http.max_connections))?;
+        let operators = front(doors.metrics, OPERATOR_CONNECTIONS)?;
+        let control = doors.control.map(control::Front::new);
+        let drain_limit = delay + config.shutdown.drain();
+        let max_in_flight = config.requests.max_in_flight_per_session;
+        let ask_timeout = config.sessions.ask_timeout();
+        let metrics = Metrics::default();
+        let mut shared = Shared::new(published.clone(), metrics.clone(), opener, Parked::default());
+        shared.pace = pace;
+        let upstreams = Upstreams::new(upstreams, shared);
+        let endpoint = endpoint(config, &slots, &published, metrics, upstreams);
+        let parts = &endpoint.0;
+        let responder = |routes, front: &Front| {
+            let address = front.socket.address();
+            let (hosts, origins) = (&parts.http.allowed_hosts, &parts.http.allowed_origins);
+            let guard = Guard::new(address, hosts, origins);
+            front.listener(Responder::new(routes, guard, parts.metrics.clone()))
+        };
+        let methods = Methods(Arc::new(control::methods::Parts {
+            endpoint: endpoint.clone(),
+            root: OnceLock::new(),
+            orders: Orders::default(),
+            stop_limit: STOP_GRACE + LAST_ANSWERS,
+            drain_limit,
+        }));
+        let listener = |front| control::listener::Config { front, methods: methods.clone() };
+        let ends = TaskTracker::new();
+        let stdio = doors.stdio.map(|Ends { reader, writer }| {
+            let room = pipe::room(&endpoint);
+            Stdio::new(reader, writer, parts.http.body_limit_bytes, room, &ends)
+        });
+        let served = stdio.clone().map(|stdio| {
+            let (scope, out) = (Scope::Federated, stdio.out());
+            (stdio, Link::new(endpoint.clone(), scope, Transport::Stdio, out))
+        });
+        let root = tree(tree::Parts {
+            slots: slots.clone(),
+            registry: registry::Config { published: published.clone(), hosted },
+            upstreams: parts.upstreams.clone(),
+            tasks: parts.work.tasks.clone(),
+            session: session::actor::Config {
+                work: parts.work.clone(),
+                max_in_flight,
+                ask_timeout,
+            },
+            sessions: parts.sessions.clone(),
+            published,
+            transports: tree::Transports {
+                http: public.as_ref().map(|front| responder(routes::public(&endpoint), front)),
+                metrics: operators
+                    .as_ref()
+                    .map(|front| responder(routes::operators(&endpoint), front)),
+                control: control.clone().map(listener),
+                stdio: served,
+            },
+            observer: Arc::new(RestartCounter(parts.metrics.clone())),
+        });
+        let root = root.start().await?;
+        let _ = methods.0.root.set((*root).clone());
+        parts.health.reach(Status::Ok);
+        let orders = methods.0.orders.clone();
+        let node =
+            Node { root, slots, endpoint, public, operators, control, orders, stdio, ends, delay };
+        let address = |front: &Option<Front>| front.as_ref().map(|f| display(f.socket.address()));
+        let (http, metrics) = (address(&node.public), address(&node.operators));
+        tracing::info!(http, metrics, "the node serves");
+        Ok(node)
+    }
+}
+
+/// What the key for the states of requests is derived for.
+const STATES: &str = "erlmcp request state v1";
+
+/// What all requests share.
+fn endpoint(
+    config: Config,
+    slots: &Slots,
+    published: &Published,
+    metrics: Metrics,
+    upstreams: Upstreams,
+) -> Endpoint {
+    let health = Health::default();
+    let request_timeout = config.requests.timeout();
+    let tasks = Tasks::new(config.tasks.clone(), slots.tasks.clone(), metrics.clone());
+    let shelf = Shelf::new(config.sessions.kept_total_bytes);
+    let sessions = Sessions {
+        table: Table::new(config.sessions.max, config.sessions.kept(), shelf),
+        supervisor: slots.sessions.clone(),
+        starts: TaskTracker::new(),
+        config: config.sessions,
+        tasks: tasks.clone(),
+        upstreams: upstreams.clone(),
+        metrics: metrics.clone(),
+        health: health.clone(),
+    };
+    // Nodes with the same cookie open each other's states, and their own after a restart.
+    let seal = config.node.cookie.expose().map(|cookie| Seal::derived(cookie.as_bytes(), STATES));
+    let rounds = Rounds(seal.unwrap_or_else(Seal::random));
+    let room = || Room::new(config.http.body_room_bytes);
+    let (room, listening) = (room(), room());
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Endpoint(Arc::new(Parts {
+        http: config.http,
+        work: Work { published: published.clone(), timeout: request_timeout, rounds, tasks },
+        sessions,
+        upstreams,
+        room,
+        listening,
+        max_in_flight_per_client: config.requests.max_in_flight_per_session,
+        admission: Admission::new(&config.requests, metrics.in_flight.clone()),
+        metrics,
+        health,
+        sse: sse2024::Streams::default(),
+        ending: CancellationToken::new(),
+        stopping: CancellationToken::new(),
+        server: ServerInfo { name: "erlmcp".to_owned(), version },
+        node_name: config.node.name,
+        started: Instant::now(),
+    }))
+}
