@@ -8,7 +8,7 @@ use supervisors::ExitReason;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
-use crate::node::{Doors, Listeners, Node, NodeError};
+use crate::node::{Listeners, Node, NodeError, Setup};
 use crate::provider::Hosted;
 use crate::transport::control::Order;
 
@@ -32,30 +32,32 @@ pub enum ServeError {
 /// # Errors
 /// Where the node can't start, or gave up.
 pub async fn serve(config: Config, hosted: Vec<Arc<dyn Hosted>>) -> Result<(), ServeError> {
-    let doors = Listeners::bind(&config)?.into();
-    serve_at(config, doors, hosted).await
+    let doors = Listeners::bind(&config)?;
+    serve_as(Setup::new(config, doors).hosting(hosted)).await
 }
 
-/// The same, by ways in that are open already. It also ends where standard input does.
+/// The same for a node as it was set up. SIGHUP lets it read its configuration again; it also ends
+/// where standard input does.
 ///
 /// # Errors
 /// Where the node can't start, or gave up.
-pub async fn serve_at(
-    config: Config,
-    doors: Doors,
-    hosted: Vec<Arc<dyn Hosted>>,
-) -> Result<(), ServeError> {
-    let drain = config.shutdown.drain();
+pub async fn serve_as(setup: Setup) -> Result<(), ServeError> {
+    let drain = setup.drain();
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
-    let node = Node::start_with(config, doors, hosted).await?;
-    let order = tokio::select! {
-        reason = node.exited() => {
-            node.kill();
-            return Err(ServeError::GaveUp(reason));
+    let node = setup.start().await?;
+    let order = loop {
+        tokio::select! {
+            reason = node.exited() => {
+                node.kill();
+                return Err(ServeError::GaveUp(reason));
+            }
+            told = signals.next() => match told {
+                Told::Reload => node.reload(),
+                Told::End => break Order::Drain,
+            },
+            () = node.input_closed() => break Order::Drain,
+            order = node.orders().graver_than(None) => break order,
         }
-        () = signals.next() => Order::Drain,
-        () = node.input_closed() => Order::Drain,
-        order = node.orders().graver_than(None) => order,
     };
     stop(&node, order, drain, &mut signals).await;
     Ok(())
@@ -70,28 +72,47 @@ async fn stop(node: &Node, mut order: Order, drain: Duration, signals: &mut Sign
         };
         tokio::select! {
             _ = node.stop(limit) => return,
-            () = signals.next() => return node.kill(),
+            () = signals.end() => return node.kill(),
             graver = node.orders().graver_than(Some(order)) => order = graver,
         }
     }
 }
 
-/// SIGTERM and SIGINT.
+/// What a signal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Read the configuration again.
+    Reload,
+    /// Come to an end.
+    End,
+}
+
+/// SIGTERM and SIGINT, and SIGHUP.
 struct Signals {
+    hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hangup.recv() => Told::Reload,
         }
+    }
+
+    /// Waits for one that ends the process.
+    async fn end(&mut self) {
+        while self.next().await != Told::End {}
     }
 }

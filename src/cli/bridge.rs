@@ -89,7 +89,7 @@ impl Bridge {
                 Share::Session => spec::Share::Session,
             }),
         };
-        start::run(bridge.check(&sources), Doors::bridge, || Ok(Vec::new()))
+        start::run(move || bridge.clone().check(&sources), Doors::bridge, |_| Ok(Vec::new()))
     }
 }
 

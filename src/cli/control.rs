@@ -48,7 +48,12 @@ pub(super) struct Look {
 impl Target {
     /// Asks the node one thing.
     pub(super) fn ask(&self, method: &str) -> Result<Box<RawValue>, Failure> {
-        block_on(async { self.connect().await?.ask(method, json!({}), ANSWER).await })
+        self.ask_with(method, json!({}))
+    }
+
+    /// Asks the node one thing about something.
+    pub(super) fn ask_with(&self, method: &str, params: Value) -> Result<Box<RawValue>, Failure> {
+        block_on(async { self.connect().await?.ask(method, params, ANSWER).await })
     }
 
     /// Connects to the node.

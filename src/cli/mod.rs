@@ -10,11 +10,13 @@ mod control;
 mod exit;
 mod health;
 mod layout;
+mod reload;
 mod sessions;
 mod start;
 mod status;
 mod stop;
 mod tree;
+mod upstreams;
 
 use std::process::ExitCode;
 
@@ -53,6 +55,16 @@ enum Command {
     Sessions(sessions::Sessions),
     /// Calls a tool of the running node, as a client of /mcp would.
     Call(call::Call),
+    /// Lists the servers behind the running node, and how each is.
+    Upstreams(upstreams::Upstreams),
+    /// Tells why a tool, or a server, is there or isn't.
+    Why(upstreams::Why),
+    /// Shows what a server behind the running node wrote on its standard error.
+    Logs(upstreams::Logs),
+    /// Starts a server behind the running node anew, also a quarantined one.
+    Restart(reload::Restart),
+    /// Lets the running node read its configuration again, and apply what changed.
+    Reload(reload::Reload),
     /// Lets the running node finish what is in flight, and stops it; waits for its end.
     Drain(stop::Drain),
     /// Stops the running node now, in order; waits for its end.
@@ -79,6 +91,11 @@ impl Cli {
             Command::Tree(tree) => tree.run(),
             Command::Sessions(sessions) => sessions.run(),
             Command::Call(call) => call.run(),
+            Command::Upstreams(upstreams) => upstreams.run(),
+            Command::Why(why) => why.run(),
+            Command::Logs(logs) => logs.run(),
+            Command::Restart(restart) => restart.run(),
+            Command::Reload(reload) => reload.run(),
             Command::Drain(drain) => drain.run(),
             Command::Stop(stop) => stop.run(),
         })

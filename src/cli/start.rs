@@ -7,9 +7,9 @@ use clap::Args;
 use super::configured::ConfiguredServers;
 use super::exit::{BAD_CONFIGURATION, FAILED, Failure, GAVE_UP};
 use crate::config::{Checked, Config, Environment};
-use crate::node::{Doors, Ends, Listeners, NodeError};
+use crate::node::{Doors, Ends, Listeners, NodeError, Setup};
 use crate::provider::{Hosted, demo};
-use crate::serve::{ServeError, serve_at};
+use crate::serve::{ServeError, serve_as};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub(super) struct Start {
 impl Start {
     pub(super) fn run(self) -> Result<(), Failure> {
         let open: Open = |config| Listeners::bind(config).map(Doors::from);
-        run(self.configured.check(), open, with_demo)
+        run(move || self.configured.check(), open, with_demo)
     }
 }
 
@@ -38,22 +38,29 @@ impl Stdio {
             let (reader, writer) = (Box::new(tokio::io::stdin()), Box::new(tokio::io::stdout()));
             Ok(Doors { stdio: Some(Ends { reader, writer }), ..Doors::default() })
         };
-        run(self.configured.check(), open, with_demo)
+        run(move || self.configured.check(), open, with_demo)
     }
 }
 
 /// Opens the ways into a node.
 pub(super) type Open = fn(&Config) -> Result<Doors, NodeError>;
 /// Makes the servers in the node's own process.
-pub(super) type Host = fn() -> Result<Vec<Arc<dyn Hosted>>, NodeError>;
+pub(super) type Host = fn(&Config) -> Result<Vec<Arc<dyn Hosted>>, NodeError>;
 
-fn with_demo() -> Result<Vec<Arc<dyn Hosted>>, NodeError> {
+fn with_demo(config: &Config) -> Result<Vec<Arc<dyn Hosted>>, NodeError> {
+    if !config.node.demo {
+        return Ok(Vec::new());
+    }
     Ok(vec![Arc::new(demo::server()?)])
 }
 
-/// Runs a node until it is told to stop.
-pub(super) fn run(checked: Checked, open: Open, host: Host) -> Result<(), Failure> {
-    let Checked { config, warnings } = checked;
+/// Runs a node until it is told to stop. It may read its configuration several times.
+pub(super) fn run(
+    read: impl Fn() -> Checked + Send + Sync + 'static,
+    open: Open,
+    host: Host,
+) -> Result<(), Failure> {
+    let Checked { config, warnings } = read();
     let config = config.map_err(|problems| Failure::new(BAD_CONFIGURATION, problems))?;
     let production = config.node.env == Environment::Production;
     let _flush = telemetry::log::install(&config.log, production);
@@ -63,8 +70,9 @@ pub(super) fn run(checked: Checked, open: Open, host: Host) -> Result<(), Failur
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::chain(FAILED, &error))?;
     let served = runtime.block_on(async {
-        let doors = open(&config)?;
-        serve_at(config, doors, host()?).await
+        let (doors, hosted) = (open(&config)?, host(&config)?);
+        let setup = Setup::new(config, doors).hosting(hosted).reloading(Arc::new(read));
+        serve_as(setup).await
     });
     // A thread that still reads standard input can't be stopped, and need not be.
     runtime.shutdown_background();

@@ -48,6 +48,8 @@ pub struct NodeConfig {
     pub cookie: Secret,
     /// Start in production with a cookie that everybody knows.
     pub allow_default_cookie: bool,
+    /// Serve `demo`, in which every feature is alive.
+    pub demo: bool,
 }
 
 impl Default for NodeConfig {
@@ -58,6 +60,7 @@ impl Default for NodeConfig {
             env: Environment::Development,
             cookie: Secret::default(),
             allow_default_cookie: false,
+            demo: true,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A node: what `main` and the tests share.
 
 mod doors;
+pub mod reload;
 mod setup;
 
 use std::io;
@@ -27,6 +28,7 @@ use crate::tree::Slots;
 use crate::upstreams::Upstreams;
 
 pub use doors::{Doors, Ends, Listeners};
+pub use reload::Reload;
 pub use setup::Setup;
 
 /// How long the tree may take to stop, child by child, before it is killed.
@@ -95,6 +97,7 @@ pub struct Node {
     operators: Option<Front>,
     control: Option<control::Front>,
     orders: Orders,
+    reload: Option<Reload>,
     stdio: Option<Stdio>,
     /// The tasks that read and write standard input and output.
     ends: TaskTracker,
@@ -160,6 +163,15 @@ impl Node {
     /// All upstreams.
     pub fn upstreams(&self) -> &Upstreams {
         &self.endpoint.0.upstreams
+    }
+
+    /// Reads the configuration again, and applies what changed, while all else goes on; the log
+    /// tells how it went.
+    pub fn reload(&self) {
+        match &self.reload {
+            Some(reload) => reload.start(),
+            None => tracing::warn!("this node has no configuration to read again"),
+        }
     }
 
     /// What operators told the node to do; whoever runs it has to do it.

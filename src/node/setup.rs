@@ -2,15 +2,16 @@
 
 use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::field::display;
 
+use super::reload::{Load, Reload};
 use super::{Doors, Ends, Front, LAST_ANSWERS, Node, NodeError, OPERATOR_CONNECTIONS, STOP_GRACE};
 use crate::admission::Admission;
-use crate::catalogue::Scope;
+use crate::catalogue::{Naming, Scope};
 use crate::config::{Config, environment};
 use crate::protocol::meta::ServerInfo;
 use crate::provider::Hosted;
@@ -40,21 +41,22 @@ pub struct Setup {
     config: Config,
     doors: Doors,
     hosted: Vec<Arc<dyn Hosted>>,
-    upstreams: Specs,
     opener: Arc<dyn Open>,
     pace: Pace,
+    load: Option<Load>,
 }
 
 impl Setup {
-    /// A node without servers.
+    /// A node with the servers behind it that the configuration names, and none in its process.
     pub fn new(config: Config, doors: impl Into<Doors>) -> Self {
+        let pace = Pace { grace: config.upstreams.list_grace(), ..Pace::default() };
         Self {
             config,
             doors: doors.into(),
             hosted: Vec::new(),
-            upstreams: Specs::new(),
             opener: Arc::new(Wires { launcher: Launcher::own(&environment()) }),
-            pace: Pace::default(),
+            pace,
+            load: None,
         }
     }
 
@@ -68,7 +70,14 @@ impl Setup {
     /// With these servers behind it.
     #[must_use]
     pub fn with_upstreams(mut self, upstreams: Specs) -> Self {
-        self.upstreams = upstreams;
+        self.config.mcp_servers = upstreams;
+        self
+    }
+
+    /// With a configuration that can be read again.
+    #[must_use]
+    pub fn reloading(mut self, load: Load) -> Self {
+        self.load = Some(load);
         self
     }
 
@@ -86,12 +95,17 @@ impl Setup {
         self
     }
 
+    /// How long requests in flight may take when it stops.
+    pub fn drain(&self) -> Duration {
+        self.config.shutdown.drain()
+    }
+
     /// Starts it.
     ///
     /// # Errors
     /// Where a socket or the tree fails.
     pub async fn start(self) -> Result<Node, NodeError> {
-        let Self { config, doors, hosted, upstreams, opener, pace } = self;
+        let Self { config, doors, hosted, opener, pace, load } = self;
         let (slots, published) = (Slots::default(), Published::default());
         let delay = config.shutdown.delay();
         let front = |listener: Option<TcpListener>, max| {
@@ -106,7 +120,12 @@ impl Setup {
         let metrics = Metrics::default();
         let mut shared = Shared::new(published.clone(), metrics.clone(), opener, Parked::default());
         shared.pace = pace;
-        let upstreams = Upstreams::new(upstreams, shared);
+        if !config.upstreams.prefix_names {
+            shared.naming = Naming::Plain;
+        }
+        let upstreams = Upstreams::new(config.mcp_servers.clone(), shared);
+        let reload =
+            load.map(|load| Reload::new(load, config.clone(), upstreams.clone(), metrics.clone()));
         let endpoint = endpoint(config, &slots, &published, metrics, upstreams);
         let parts = &endpoint.0;
         let responder = |routes, front: &Front| {
@@ -121,6 +140,7 @@ impl Setup {
             orders: Orders::default(),
             stop_limit: STOP_GRACE + LAST_ANSWERS,
             drain_limit,
+            reload: reload.clone().map(Reload::by_operators),
         }));
         let listener = |front| control::listener::Config { front, methods: methods.clone() };
         let ends = TaskTracker::new();
@@ -158,8 +178,19 @@ impl Setup {
         let _ = methods.0.root.set((*root).clone());
         parts.health.reach(Status::Ok);
         let orders = methods.0.orders.clone();
-        let node =
-            Node { root, slots, endpoint, public, operators, control, orders, stdio, ends, delay };
+        let node = Node {
+            root,
+            slots,
+            endpoint,
+            public,
+            operators,
+            control,
+            orders,
+            reload,
+            stdio,
+            ends,
+            delay,
+        };
         let address = |front: &Option<Front>| front.as_ref().map(|f| display(f.socket.address()));
         let (http, metrics) = (address(&node.public), address(&node.operators));
         tracing::info!(http, metrics, "the node serves");

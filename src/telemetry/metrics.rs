@@ -104,6 +104,13 @@ pub struct UpstreamRestartLabels {
     pub reason: &'static str,
 }
 
+/// Labels of `erlmcp_config_reloads_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReloadLabels {
+    /// `applied` or `refused`.
+    pub result: &'static str,
+}
+
 /// Labels of `mcp_client_operation_duration_seconds`, by OpenTelemetry's conventions for MCP.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ClientOperationLabels {
@@ -159,6 +166,8 @@ pub struct Metrics {
     pub supervisor_gave_up: Family<GaveUpLabels, Counter>,
     /// `erlmcp_upstream_state`
     pub upstream_state: Family<UpstreamLabels, Gauge>,
+    /// `erlmcp_config_reloads_total`
+    pub config_reloads: Family<ReloadLabels, Counter>,
     /// `erlmcp_upstream_restarts_total`
     pub upstream_restarts: Family<UpstreamRestartLabels, Counter>,
     /// `mcp_client_operation_duration_seconds`
@@ -185,6 +194,7 @@ impl Default for Metrics {
             child_restarts: Family::default(),
             supervisor_gave_up: Family::default(),
             upstream_state: Family::default(),
+            config_reloads: Family::default(),
             upstream_restarts: Family::default(),
             client_operation_duration: Family::new_with_constructor(seconds),
             proxy_overhead: Histogram::new(exponential_buckets(0.000_01, 2.0, 16)),
@@ -270,6 +280,11 @@ impl Metrics {
             "erlmcp_proxy_overhead_seconds",
             "What the node adds to the time of an upstream's answer",
             self.proxy_overhead.clone(),
+        );
+        book.add(
+            "erlmcp_config_reloads",
+            "How often the configuration was read again",
+            self.config_reloads.clone(),
         );
         book.add("erlmcp_log_lines_lost", "Log lines that found no room", log::lost());
     }

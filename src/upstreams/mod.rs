@@ -19,6 +19,7 @@ mod reload;
 mod report;
 mod shared;
 pub mod status;
+mod told;
 mod way;
 pub mod why;
 

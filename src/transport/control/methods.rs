@@ -3,14 +3,15 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::RawValue;
 use supervisors::SupervisorRef;
 
-use super::inspect;
 use super::orders::{Order, Orders};
+use super::{inspect, upstreams};
 use crate::catalogue::Scope;
 use crate::protocol::call::ToolCall;
 use crate::protocol::envelope::is_object;
@@ -43,7 +44,12 @@ pub struct Parts {
     pub stop_limit: Duration,
     /// How long it drains before that, at most.
     pub drain_limit: Duration,
+    /// Reads the configuration again, where there is one to read.
+    pub reload: Option<Reload>,
 }
+
+/// Reads the configuration again, and applies what changed; where told so, it only looks.
+pub type Reload = Arc<dyn Fn(bool) -> BoxFuture<'static, Outcome> + Send + Sync>;
 
 /// One line of answer.
 #[derive(Debug)]
@@ -113,6 +119,11 @@ impl Methods {
             "tree" => (nothing(params).and_then(|()| inspect::tree(&self.0)), None),
             "sessions" => (self.sessions(params), None),
             "call" => (self.call(&id, params).await, None),
+            "upstreams" => (nothing(params).and_then(|()| upstreams::list(&self.0)), None),
+            "why" => (upstreams::why(&self.0, params), None),
+            "logs" => (upstreams::logs(&self.0, params), None),
+            "restart" => (upstreams::restart(&self.0, params), None),
+            "reload" => (upstreams::reload(&self.0, params).await, None),
             "drain" => self.stop(params, Order::Drain),
             "stop" => self.stop(params, Order::Stop),
             _ => (Err(RpcError::method_not_found(&method)), None),
@@ -181,6 +192,10 @@ fn nothing(params: Option<&RawValue>) -> Result<(), RpcError> {
     read::<Nothing>(params).map(drop)
 }
 
-fn read<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<Option<T>, RpcError> {
+/// Reads a method's parameters; `None` where there are none.
+///
+/// # Errors
+/// -32602 where they don't fit.
+pub(super) fn read<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<Option<T>, RpcError> {
     params.map(|raw| serde_json::from_str(raw.get())).transpose().map_err(RpcError::invalid_params)
 }

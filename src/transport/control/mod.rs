@@ -8,13 +8,14 @@ pub mod listener;
 pub mod methods;
 pub mod orders;
 pub mod socket;
+pub mod upstreams;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 pub use connections::Connections;
-pub use methods::Methods;
+pub use methods::{Methods, Reload};
 pub use orders::{Order, Orders};
 pub use socket::Socket;
 
