@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::catalogue::{Availability, Catalogue, Page, Scope, ServerName, TaskSupport};
+use crate::catalogue::{
+    Availability, Catalogue, Entry, Page, Scope, ServerName, Standing, TaskSupport,
+};
 use crate::protocol::call::{Completion, PromptCall, Reference, ToolCall};
 use crate::protocol::handshake::capabilities;
 use crate::protocol::{Code, Era, Kind, Operation, ResultObject, Revision, RpcError};
@@ -93,18 +95,7 @@ fn encode_page(
 
 /// Finds who does what is asked.
 pub fn route(catalogue: &Catalogue, scope: &Scope, operation: Operation) -> Route {
-    let found = match &operation {
-        Operation::CallTool(call) => catalogue.find(scope, Kind::Tools, &call.name),
-        Operation::GetPrompt(call) => catalogue.find(scope, Kind::Prompts, &call.name),
-        Operation::ReadResource(uri) => catalogue.find_resource(scope, uri),
-        Operation::Complete(completion) => match &completion.reference {
-            Reference::Prompt(name) => catalogue.find(scope, Kind::Prompts, name),
-            Reference::Resource(uri) => catalogue
-                .find(scope, Kind::Templates, uri)
-                .or_else(|| catalogue.find_resource(scope, uri)),
-        },
-    };
-    match found {
+    match find(catalogue, scope, &operation) {
         Some(entry) => Route::Provider {
             server: Arc::clone(&entry.server),
             operation: under_own_name(operation, &entry.name),
@@ -118,8 +109,39 @@ pub fn route(catalogue: &Catalogue, scope: &Scope, operation: Operation) -> Rout
     }
 }
 
-/// The error where what is asked for may be a server's that isn't there.
-fn down(catalogue: &Catalogue, scope: &Scope, operation: &Operation) -> Option<RpcError> {
+/// Who has what is asked for.
+fn find<'a>(catalogue: &'a Catalogue, scope: &Scope, operation: &Operation) -> Option<&'a Entry> {
+    match operation {
+        Operation::CallTool(call) => catalogue.find(scope, Kind::Tools, &call.name),
+        Operation::GetPrompt(call) => catalogue.find(scope, Kind::Prompts, &call.name),
+        Operation::ReadResource(uri) => catalogue.find_resource(scope, uri),
+        Operation::Complete(completion) => match &completion.reference {
+            Reference::Prompt(name) => catalogue.find(scope, Kind::Prompts, name),
+            Reference::Resource(uri) => catalogue
+                .find(scope, Kind::Templates, uri)
+                .or_else(|| catalogue.find_resource(scope, uri)),
+        },
+    }
+}
+
+/// The server that a request goes to, also where it isn't there, and the label of what it asks for.
+pub fn target(
+    catalogue: &Catalogue,
+    scope: &Scope,
+    operation: &Operation,
+) -> (Option<ServerName>, Option<Arc<str>>) {
+    match find(catalogue, scope, operation) {
+        Some(entry) => (Some(Arc::clone(&entry.server)), Some(Arc::clone(&entry.label))),
+        None => (absent(catalogue, scope, operation).map(|(server, _)| Arc::clone(server)), None),
+    }
+}
+
+/// The server that isn't there and may have what nobody is known to have.
+fn absent<'a>(
+    catalogue: &'a Catalogue,
+    scope: &Scope,
+    operation: &Operation,
+) -> Option<(&'a ServerName, &'a Standing)> {
     let (kind, name) = match operation {
         Operation::CallTool(call) => (Kind::Tools, &call.name),
         Operation::GetPrompt(call) => (Kind::Prompts, &call.name),
@@ -129,7 +151,12 @@ fn down(catalogue: &Catalogue, scope: &Scope, operation: &Operation) -> Option<R
             Reference::Resource(uri) => (Kind::Resources, uri),
         },
     };
-    let (server, standing) = catalogue.absent(scope, kind, name)?;
+    catalogue.absent(scope, kind, name)
+}
+
+/// The error where what is asked for may be a server's that isn't there.
+fn down(catalogue: &Catalogue, scope: &Scope, operation: &Operation) -> Option<RpcError> {
+    let (server, standing) = absent(catalogue, scope, operation)?;
     match &standing.availability {
         Availability::Down { state, cause } => Some(RpcError::upstream_down(server, state, cause)),
         Availability::There => None,
@@ -165,7 +192,7 @@ fn unknown(operation: &Operation) -> RpcError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::{Definition, Offer, Standing};
+    use crate::catalogue::{Definition, Offer};
 
     fn catalogue() -> Catalogue {
         let define = |name: &str| {

@@ -52,6 +52,10 @@ pub enum Code {
     Other(i64),
 }
 
+/// The codes that JSON-RPC and MCP define.
+const COMMON: [i64; 10] =
+    [-32700, -32600, -32601, -32602, -32603, -32000, -32001, -32002, -32021, -32042];
+
 impl Code {
     /// The number on the wire.
     pub fn number(self, era: Era) -> i64 {
@@ -76,6 +80,14 @@ impl Code {
             Self::UpstreamLost => -31008,
             Self::UpstreamInvalid => -31009,
             Self::Other(number) => number,
+        }
+    }
+
+    /// The number as a label. Those that a server made up fold into one, as they have no bound.
+    pub fn label(self, era: Era) -> String {
+        match self {
+            Self::Other(number) if !COMMON.contains(&number) => "_other".to_owned(),
+            code => code.number(era).to_string(),
         }
     }
 

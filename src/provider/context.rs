@@ -16,6 +16,7 @@ use super::{CallError, Questions};
 use crate::protocol::notification::{LogMessage, Outgoing, Progress};
 use crate::protocol::splice::Edits;
 use crate::protocol::{Ask, AskError, ClientCapabilities, Level, ParamsText, Revision, RpcError};
+use crate::telemetry::Spent;
 
 /// The way from a running call to its client, beside the answer.
 pub trait ClientLink: Send + Sync {
@@ -106,6 +107,8 @@ pub struct Side {
     pub inputs: Arc<Inputs>,
     /// The way to the client.
     pub client: Arc<dyn ClientLink>,
+    /// How long upstreams took for it.
+    pub spent: Spent,
 }
 
 impl Side {
@@ -120,6 +123,7 @@ impl Side {
             progress_token: None,
             inputs: Arc::default(),
             client: Arc::new(Nobody),
+            spent: Spent::default(),
         }
     }
 }

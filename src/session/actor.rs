@@ -216,6 +216,7 @@ impl Session {
             progress_token: extras.progress_token.map(Arc::from),
             inputs: Arc::new(Inputs::default()),
             client: Arc::new(link),
+            spent: exchange.spent(),
         }
     }
 }

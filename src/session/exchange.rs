@@ -15,7 +15,7 @@ use super::work::Outcome;
 use crate::admission::InFlight;
 use crate::protocol::notification::Outgoing;
 use crate::protocol::{Code, Era, RequestId, Response, RpcError};
-use crate::telemetry::{Health, Observation, Status};
+use crate::telemetry::{Health, Observation, Spent, Status, Target};
 
 /// What comes first out of an exchange over Streamable HTTP.
 #[derive(Debug)]
@@ -101,11 +101,16 @@ impl Exchange {
         SideWay(Arc::clone(&self.0))
     }
 
-    /// Notes which tool is called.
-    pub fn calls(&self, tool: Option<Arc<str>>) {
+    /// Notes where the request goes.
+    pub fn goes_to(&self, target: Target) {
         if let Some(watched) = &mut self.0.lock().1 {
-            watched.seen.calls(tool);
+            watched.seen.goes_to(target);
         }
+    }
+
+    /// Where upstreams note how long they took.
+    pub fn spent(&self) -> Spent {
+        self.0.lock().1.as_ref().map(|watched| watched.seen.spent()).unwrap_or_default()
     }
 
     /// Answers.

@@ -17,6 +17,7 @@ use crate::protocol::meta::{Checked, Extras};
 use crate::protocol::notification::Outgoing;
 use crate::protocol::{Ask, AskError, Call, Kind, Level, Operation, RpcError};
 use crate::provider::{ClientLink, Inputs, Side, Who};
+use crate::telemetry::Spent;
 
 /// Notifications of one request that wait for its client; more are dropped, since all that may be
 /// sent beside an answer can be done without.
@@ -65,6 +66,7 @@ impl Work {
         checked: Checked,
         call: Call,
         extras: Extras,
+        spent: Spent,
         cancelled: CancellationToken,
     ) -> Result<Begun, RpcError> {
         let inputs = match &call {
@@ -81,6 +83,7 @@ impl Work {
             progress_token: extras.progress_token.map(Arc::from),
             inputs: Arc::new(inputs),
             client: Arc::new(ModernLink { messages: sender, level: checked.log_level }),
+            spent,
         };
         Ok(Begun { planned: self.plan(&Caller::nobody(scope), side, call, cancelled), messages })
     }

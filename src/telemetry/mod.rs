@@ -4,8 +4,10 @@ pub mod health;
 pub mod log;
 pub mod metrics;
 pub mod observation;
+pub mod spent;
 pub mod supervision;
 
 pub use health::{Health, Status};
 pub use metrics::Metrics;
-pub use observation::Observation;
+pub use observation::{Observation, Target};
+pub use spent::Spent;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Metrics;
 use super::metrics::OperationLabels;
+use super::{Metrics, Spent};
 use crate::protocol::error::Blame;
-use crate::protocol::{Era, Method, RequestId, ResultObject, Revision, RpcError};
+use crate::protocol::{Code, Era, Method, RequestId, ResultObject, Revision, RpcError};
 
 /// Longest request id that is logged, in characters: a client chooses it.
 const ID_CHARS: usize = 64;
@@ -18,8 +18,19 @@ pub struct Observation {
     id: String,
     method: &'static str,
     tool: Arc<str>,
+    upstream: Option<Arc<str>>,
+    spent: Spent,
     revision: Revision,
     told: bool,
+}
+
+/// Where a request goes.
+#[derive(Debug, Default)]
+pub struct Target {
+    /// The tool that is called, by its federated name; `_other` where there is no such tool.
+    pub tool: Option<Arc<str>>,
+    /// The server behind the node that does it.
+    pub upstream: Option<Arc<str>>,
 }
 
 impl Observation {
@@ -31,14 +42,23 @@ impl Observation {
             id: logged(id),
             method: Method::label(method),
             tool: "".into(),
+            upstream: None,
+            spent: Spent::default(),
             revision,
             told: false,
         }
     }
 
-    /// Notes which tool is called: its published name, or `_other` for one that doesn't exist.
-    pub fn calls(&mut self, tool: Option<Arc<str>>) {
-        self.tool = tool.unwrap_or_else(|| "_other".into());
+    /// Notes where it goes.
+    pub fn goes_to(&mut self, target: Target) {
+        let Target { tool, upstream } = target;
+        self.tool = tool.unwrap_or_else(|| Arc::clone(&self.tool));
+        self.upstream = upstream;
+    }
+
+    /// Where upstreams note how long they took.
+    pub fn spent(&self) -> Spent {
+        self.spent.clone()
     }
 
     /// Ends with the request's only answer.
@@ -49,7 +69,12 @@ impl Observation {
             }
             Ok(_) => self.tell("", Blame::None),
             Err(error) => {
-                self.tell(&error.code.number(self.revision.era()).to_string(), error.code.blame())
+                let blame = match error.code {
+                    // It is the server that was too slow.
+                    Code::TimedOut if self.upstream.is_some() => Blame::Upstream,
+                    code => code.blame(),
+                };
+                self.tell(&error.code.label(self.revision.era()), blame)
             }
         }
     }
@@ -64,12 +89,19 @@ impl Observation {
             mcp_protocol_version: self.revision.as_str(),
         };
         self.metrics.operation_duration.get_or_create(&labels).observe(duration.as_secs_f64());
+        let upstream = self.upstream.as_deref().unwrap_or_default();
+        let spent = self.spent.total();
+        if !spent.is_zero() {
+            let overhead = duration.saturating_sub(spent);
+            self.metrics.proxy_overhead.observe(overhead.as_secs_f64());
+        }
         tracing::info!(
             target: "erlmcp::request",
             request_id = %self.id,
             era = self.revision.era().as_str(),
             method = self.method,
             tool = &*self.tool,
+            upstream,
             outcome = if error_type.is_empty() { "ok" } else { error_type },
             blame = blame.as_str(),
             duration_ms = duration.as_secs_f64() * 1_000.0,
@@ -85,7 +117,7 @@ pub fn refused(metrics: &Metrics, id: Option<&RequestId>, method: Option<&str>, 
     let labels = OperationLabels {
         mcp_method_name: method,
         gen_ai_tool_name: "".into(),
-        error_type: error.code.number(Era::Modern).to_string(),
+        error_type: error.code.label(Era::Modern),
         mcp_protocol_version: "",
     };
     metrics.operation_duration.get_or_create(&labels).observe(0.0);

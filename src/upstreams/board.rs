@@ -254,7 +254,8 @@ impl Board {
     fn tell_refused(&self, refused: &[Refused]) {
         let named = refused.iter().take(NAMED).map(|r| format!("{:?}: {}", r.name, r.why));
         let which = named.collect::<Vec<_>>().join("; ");
-        tracing::warn!(upstream = %self.name, count = refused.len(), which, "left out of its lists");
+        let (upstream, count) = (&*self.name, refused.len());
+        tracing::warn!(upstream, count, which, "left out of its lists");
     }
 
     /// All of it, for operators.

@@ -12,6 +12,7 @@ mod heard;
 pub mod instance;
 pub mod keeper;
 pub mod machine;
+mod measured;
 pub mod open;
 mod pick;
 pub mod pool;
@@ -155,6 +156,11 @@ impl Upstreams {
     pub async fn close(&self) {
         let closing = self.boards().into_iter().map(|board| async move { board.close().await });
         futures_util::future::join_all(closing).await;
+    }
+
+    /// Whether a server is one of them.
+    pub fn knows(&self, name: &str) -> bool {
+        self.0.boards.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
     }
 
     /// One upstream.

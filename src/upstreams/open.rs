@@ -25,8 +25,8 @@ pub struct Opening {
     pub inbox: Arc<dyn Inbox>,
 }
 
-/// A wire, and what is seen of the process at its end where it is one of ours; or why there is none, in one
-/// sentence that says what to do.
+/// A wire, and what is seen of the process at its end where it is one of ours; or why there is
+/// none, in one sentence that says what to do.
 pub type Opened = Result<(Wire, Option<Vitals>), String>;
 
 /// Opens wires.

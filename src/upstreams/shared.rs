@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::board::Board;
 use super::machine::State;
+use super::measured::Measured;
 use super::open::Open;
 use super::pick::Picking;
 use crate::catalogue::{Availability, Naming, ServerName};
@@ -104,15 +105,14 @@ impl Shared {
     /// Tells the catalogue how an upstream stands.
     pub(super) fn announce(&self, board: &Arc<Board>, is_listed: bool) {
         let down = || Availability::Down { state: board.state().as_str(), cause: board.cause() };
+        let (upstream, picking) = (Arc::clone(&board.name), Arc::new(Picking(Arc::clone(board))));
+        let provider = UpstreamProvider::new(Arc::clone(&upstream), picking, self.parked.clone());
+        let metrics = self.metrics.clone();
         self.published.announce(Announcement {
             server: Arc::clone(&board.name),
             part: board.part(),
             availability: if is_listed { Availability::There } else { down() },
-            provider: Arc::new(UpstreamProvider::new(
-                Arc::clone(&board.name),
-                Arc::new(Picking(Arc::clone(board))),
-                self.parked.clone(),
-            )),
+            provider: Arc::new(Measured { upstream, provider, metrics }),
         });
     }
 

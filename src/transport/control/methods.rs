@@ -16,7 +16,7 @@ use crate::catalogue::Scope;
 use crate::protocol::call::ToolCall;
 use crate::protocol::envelope::is_object;
 use crate::protocol::{
-    Call, Code, Era, Incoming, Kind, Limits, Method, Operation, Request, RequestId, Response,
+    Call, Code, Era, Incoming, Limits, Method, Operation, Request, RequestId, Response,
     ResultObject, Revision, RpcError, decode,
 };
 use crate::provider::Side;
@@ -24,6 +24,7 @@ use crate::session::Work;
 use crate::session::work::{Caller, Outcome};
 use crate::telemetry::{Observation, Status};
 use crate::transport::http::Endpoint;
+use crate::transport::http::mcp;
 
 /// Calls from here are made by the newest revision.
 const REVISION: Revision = Revision::LATEST;
@@ -153,15 +154,15 @@ impl Methods {
             RpcError::overloaded("requests.max_in_flight")
         })?;
         let mut seen = Observation::begin(&parts.metrics, id, Method::CallTool.as_str(), REVISION);
-        let snapshot = parts.work.published.load();
-        let entry = snapshot.catalogue.find(&Scope::Federated, Kind::Tools, &tool);
-        seen.calls(entry.map(|entry| Arc::clone(&entry.label)));
         let asked = timeout_ms.map_or(Duration::MAX, Duration::from_millis);
         let work = Work { timeout: parts.work.timeout.min(asked), ..parts.work.clone() };
         let call = ToolCall { name: tool, arguments, task: None };
         let call = Call::Operate(Operation::CallTool(call));
+        let endpoint = &self.0.endpoint;
+        mcp::note_target(endpoint, &Scope::Federated, &call, |target| seen.goes_to(target));
         let caller = Caller::nobody(&Scope::Federated);
-        let work = work.perform(&caller, Side::silent(REVISION), call);
+        let side = Side { spent: seen.spent(), ..Side::silent(REVISION) };
+        let work = work.perform(&caller, side, call);
         let outcome = parts.stopping.run_until_cancelled(work).await;
         let outcome = outcome.unwrap_or_else(|| Err(stopping()));
         seen.finish(&outcome);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Accepts, Answer, Reply};
 use super::endpoint::Endpoint;
-use super::mcp::{note_tool, refuse};
+use super::mcp::{note_target, refuse};
 use super::{SILENCE, sse};
 use crate::admission::InFlight;
 use crate::catalogue::Scope;
@@ -159,7 +159,7 @@ pub async fn submit(
     match parsed {
         Err(error) => exchange.finish(Err(error)),
         Ok((call, extras)) => {
-            note_tool(endpoint, scope, &call, |tool| exchange.calls(tool));
+            note_target(endpoint, scope, &call, |target| exchange.goes_to(target));
             let request = SessionRequest { call, extras, exchange };
             endpoint.0.sessions.request(request).await;
         }

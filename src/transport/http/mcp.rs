@@ -1,7 +1,5 @@
 //! `/mcp` and `/mcp/SERVER`: a body in, an answer or events out.
 
-use std::sync::Arc;
-
 use futures_util::Stream;
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::{Method as HttpMethod, StatusCode};
@@ -18,9 +16,11 @@ use crate::protocol::envelope::DecodeError;
 use crate::protocol::header::{Headers, name};
 use crate::protocol::meta::{self, Edge};
 use crate::protocol::{
-    Asked, Body, Call, Code, Era, Incoming, Kind, Limits, Notification, Operation, Params,
-    ParamsText, Request, RequestId, Revision, RpcError, decode_body,
+    Asked, Body, Call, Code, Era, Incoming, Limits, Notification, Operation, Params, ParamsText,
+    Request, RequestId, Revision, RpcError, decode_body,
 };
+use crate::router;
+use crate::telemetry::Target;
 use crate::telemetry::observation::refused;
 
 /// Answers whatever came to an MCP endpoint.
@@ -179,17 +179,16 @@ async fn told(
     }
 }
 
-/// Tells which tool is called, if one is: its federated name, or none where there is no such tool.
-pub fn note_tool(
-    endpoint: &Endpoint,
-    scope: &Scope,
-    call: &Call,
-    note: impl FnOnce(Option<Arc<str>>),
-) {
-    if let Call::Operate(Operation::CallTool(call)) = call {
+/// Tells where a call goes.
+pub fn note_target(endpoint: &Endpoint, scope: &Scope, call: &Call, note: impl FnOnce(Target)) {
+    if let Call::Operate(operation) = call {
         let snapshot = endpoint.0.work.published.load();
-        let tool = snapshot.catalogue.find(scope, Kind::Tools, &call.name);
-        note(tool.map(|tool| Arc::clone(&tool.label)));
+        let (server, label) = router::target(&snapshot.catalogue, scope, operation);
+        let tool = matches!(operation, Operation::CallTool(_));
+        note(Target {
+            tool: tool.then(|| label.unwrap_or_else(|| "_other".into())),
+            upstream: server.filter(|server| endpoint.0.upstreams.knows(server)),
+        });
     }
 }
 

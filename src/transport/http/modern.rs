@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::answer::{Accepts, Answer, Reply};
 use super::endpoint::Endpoint;
-use super::mcp::note_tool;
+use super::mcp::note_target;
 use super::{SILENCE, sse};
 use crate::admission::InFlight;
 use crate::catalogue::Scope;
@@ -48,12 +48,12 @@ pub async fn asked(
         seen.finish(&Ok(crate::protocol::ResultObject::empty()));
         return open_listen(endpoint, scope, accepts, request.id, filter, place);
     }
-    note_tool(endpoint, scope, &call, |tool| seen.calls(tool));
+    note_target(endpoint, scope, &call, |target| seen.goes_to(target));
     let cancelled = CancellationToken::new();
-    let begun = parts
-        .work
-        .check_mirrors(scope, &call, headers)
-        .and_then(|()| parts.work.begin(scope, checked, call, extras, cancelled.clone()));
+    let begun = parts.work.check_mirrors(scope, &call, headers).and_then(|()| {
+        let spent = seen.spent();
+        parts.work.begin(scope, checked, call, extras, spent, cancelled.clone())
+    });
     let mut running = Running {
         work: Box::pin(std::future::pending()),
         messages: None,

@@ -40,7 +40,9 @@ impl Pipe {
                 match self.enter(&request.id, &cancelled) {
                     Ok(()) => {
                         let scope = &self.link.scope;
-                        mcp::note_tool(&self.link.endpoint, scope, &call, |tool| seen.calls(tool));
+                        mcp::note_target(&self.link.endpoint, scope, &call, |target| {
+                            seen.goes_to(target);
+                        });
                         let asked = Accepted { id: request.id, checked, seen, cancelled };
                         return self.work(asked, call, extras).await;
                     }
@@ -81,6 +83,7 @@ impl Pipe {
             cancelled: asked.cancelled.clone(),
         };
         let cancelled = asked.cancelled.clone();
+        let spent = answer.seen.as_ref().map(Observation::spent).unwrap_or_default();
         if let Call::Listen(filter) = call {
             let stream = self.listen(asked.id, filter, &cancelled);
             // The stream's last message is its answer.
@@ -99,6 +102,7 @@ impl Pipe {
             asked.checked,
             call,
             extras,
+            spent,
             cancelled.child_token(),
         );
         let (work, mut messages) = match begun {
