@@ -180,3 +180,7 @@ fn completing(completion: &Completion) -> Value {
     }
     Value::Object(params)
 }
+
+#[cfg(test)]
+#[path = "params_tests.rs"]
+mod tests;

@@ -24,3 +24,6 @@ pub use provider::UpstreamProvider;
 pub use spec::{Target, UpstreamSpec};
 pub use tail::Tail;
 pub use wire::{Closing, Inbox, Order, Outbound, Wire};
+
+#[cfg(test)]
+mod tests;

@@ -127,7 +127,8 @@ impl Dispatch {
         }
     }
 
-    /// Ends every request; later ones find the connection closed.
+    /// Ends every request once, with `cause`; later ones find the connection closed. For whoever
+    /// sees the wire end before there is a connection.
     pub fn close(&self, cause: &str) {
         let wakers = self.table().close(cause);
         wakers.into_iter().for_each(Waker::wake);
