@@ -12,6 +12,7 @@ use ractor::ActorRef;
 use supervisors::{ChildSpec, Observer, Restart, Slot, Strategy, Supervisor, SupervisorRef};
 
 use crate::provider::upstream::parked;
+use crate::provider::upstream::process::reaper;
 use crate::registry::{self, Published, Registry};
 use crate::session::{self, SessionSupervisor, Sessions};
 use crate::tasks::{self, TaskSupervisor, Tasks};
@@ -97,6 +98,7 @@ pub fn tree(parts: Parts) -> Supervisor {
         // row are bad luck; more are a fault that only a restart of the process may mend.
         .intensity(10, Duration::from_secs(10))
         .observer(observer)
+        .child(ChildSpec::task("reaper", reaper::run))
         .child(
             ChildSpec::actor("registry", move || (Registry, registry.clone()))
                 .slot(&slots.registry),

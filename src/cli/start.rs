@@ -8,6 +8,7 @@ use super::configured::ConfiguredServers;
 use super::exit::{BAD_CONFIGURATION, FAILED, Failure, GAVE_UP};
 use crate::config::{Checked, Config, Environment};
 use crate::node::{Doors, Ends, Listeners, NodeError, Setup};
+use crate::provider::upstream::process::adopt;
 use crate::provider::{Hosted, demo};
 use crate::serve::{ServeError, serve_as};
 use crate::telemetry;
@@ -69,6 +70,7 @@ pub(super) fn run(
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::chain(FAILED, &error))?;
+    adopt();
     let served = runtime.block_on(async {
         let (doors, hosted) = (open(&config)?, host(&config)?);
         let setup = Setup::new(config, doors).hosting(hosted).reloading(Arc::new(read));

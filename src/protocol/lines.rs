@@ -9,6 +9,8 @@ const KEPT_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Splitter {
     read: Vec<u8>,
+    /// What stands before this is told.
+    told: usize,
     /// As far as this there is no line break.
     scanned: usize,
     limit: usize,
@@ -30,65 +32,70 @@ pub enum Piece<'a> {
 impl Splitter {
     /// Lines of at most `limit` bytes.
     pub const fn new(limit: usize) -> Self {
-        Self { read: Vec::new(), scanned: 0, limit, cut: false }
+        Self { read: Vec::new(), told: 0, scanned: 0, limit, cut: false }
     }
 
     /// Where the next bytes go, behind what is there, with room for so many.
     pub fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
+        self.forget();
         self.read.reserve(bytes);
         &mut self.read
     }
 
-    /// Tells the pieces of what was read since.
-    pub fn split(&mut self, mut tell: impl FnMut(Piece<'_>)) {
-        let mut start = 0;
-        let mut rest = self.read.as_slice();
-        let mut scanned = std::mem::take(&mut self.scanned);
-        while let Some(at) = rest.get(scanned..).and_then(line_break) {
-            let (line, behind) = rest.split_at(scanned + at);
-            tell_line(line, self.limit, &mut self.cut, &mut tell);
-            rest = behind.get(1..).unwrap_or_default();
-            start += line.len() + 1;
-            scanned = 0;
+    /// Bytes that are read and not told yet.
+    pub fn waiting(&self) -> usize {
+        self.read.len() - self.told
+    }
+
+    /// Nothing more comes: the last line needs no line break.
+    pub fn end(&mut self) {
+        if self.cut || self.waiting() > 0 {
+            self.read.push(b'\n');
         }
-        if !self.cut && rest.len() > self.limit {
-            self.cut = true;
-            tell(Piece::Cut(rest));
+    }
+
+    /// The next piece of what is read so far.
+    pub fn next_piece(&mut self) -> Option<Piece<'_>> {
+        loop {
+            let start = self.told;
+            let fresh = self.read.get(self.scanned..).unwrap_or_default();
+            let Some(at) = fresh.iter().position(|byte| *byte == b'\n') else {
+                self.scanned = self.read.len();
+                if self.cut || self.waiting() <= self.limit {
+                    return None;
+                }
+                self.cut = true;
+                return self.read.get(start..).map(Piece::Cut);
+            };
+            let end = self.scanned + at;
+            let length = end - start;
+            // A line that is too long is told in two pieces, also where it is there as a whole.
+            if length > self.limit && !self.cut {
+                self.cut = true;
+                return self.read.get(start..end).map(Piece::Cut);
+            }
+            (self.told, self.scanned) = (end + 1, end + 1);
+            if std::mem::take(&mut self.cut) {
+                return self.read.get(start..end).map(Piece::End);
+            }
+            let line = self.read.get(start..end).unwrap_or_default();
+            let length = line.trim_ascii_end().len();
+            if length > 0 {
+                return self.read.get(start..start + length).map(Piece::Line);
+            }
         }
-        if self.cut {
-            start += rest.len().saturating_sub(END_BYTES);
-        }
-        self.read.drain(..start.min(self.read.len()));
-        self.scanned = self.read.len();
+    }
+
+    /// Gives back the memory of what is told, and of what is skipped.
+    fn forget(&mut self) {
+        let skipped = if self.cut { self.waiting().saturating_sub(END_BYTES) } else { 0 };
+        let gone = self.told + skipped;
+        self.read.drain(..gone);
+        self.told = 0;
+        self.scanned = self.scanned.saturating_sub(gone);
         if self.read.capacity() > KEPT_BYTES && self.read.len() < KEPT_BYTES {
             self.read.shrink_to(KEPT_BYTES);
         }
-    }
-
-    /// Tells the last line, which needs no line break: nothing more comes.
-    pub fn finish(mut self, mut tell: impl FnMut(Piece<'_>)) {
-        self.split(&mut tell);
-        if self.cut || !self.read.is_empty() {
-            tell_line(&self.read, self.limit, &mut self.cut, &mut tell);
-        }
-    }
-}
-
-fn line_break(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'\n')
-}
-
-fn tell_line(line: &[u8], limit: usize, cut: &mut bool, tell: &mut impl FnMut(Piece<'_>)) {
-    if std::mem::take(cut) {
-        return tell(Piece::End(line));
-    }
-    if line.len() > limit {
-        tell(Piece::Cut(line));
-        return tell(Piece::End(line));
-    }
-    let line = line.trim_ascii_end();
-    if !line.is_empty() {
-        tell(Piece::Line(line));
     }
 }
 
@@ -100,21 +107,24 @@ mod tests {
 
     /// The pieces of what comes in these portions, as text: `=line`, `<beginning`, `>end`.
     fn pieces<'a>(portions: impl IntoIterator<Item = &'a [u8]>, limit: usize) -> Vec<String> {
-        let mut all = Vec::new();
-        let mut tell = |piece: Piece<'_>| {
-            let (mark, bytes) = match piece {
-                Piece::Line(line) => ('=', line),
-                Piece::Cut(beginning) => ('<', beginning),
-                Piece::End(end) => ('>', end),
-            };
-            all.push(format!("{mark}{}", String::from_utf8_lossy(bytes)));
+        let (mut all, mut splitter) = (Vec::new(), Splitter::new(limit));
+        let mut take = |splitter: &mut Splitter| {
+            while let Some(piece) = splitter.next_piece() {
+                let (mark, bytes) = match piece {
+                    Piece::Line(line) => ('=', line),
+                    Piece::Cut(beginning) => ('<', beginning),
+                    Piece::End(end) => ('>', end),
+                };
+                all.push(format!("{mark}{}", String::from_utf8_lossy(bytes)));
+            }
         };
-        let mut splitter = Splitter::new(limit);
         for portion in portions {
             splitter.room(portion.len()).extend_from_slice(portion);
-            splitter.split(&mut tell);
+            take(&mut splitter);
         }
-        splitter.finish(&mut tell);
+        splitter.end();
+        take(&mut splitter);
+        assert_eq!(splitter.waiting(), 0);
         all
     }
 
@@ -138,10 +148,12 @@ mod tests {
         let mut cuts = 0;
         for _ in 0..10_000 {
             splitter.room(1_000).extend_from_slice(&[b'x'; 1_000]);
-            splitter.split(|piece| cuts += usize::from(matches!(piece, Piece::Cut(_))));
+            while let Some(piece) = splitter.next_piece() {
+                cuts += usize::from(matches!(piece, Piece::Cut(_)));
+            }
         }
         assert_eq!(cuts, 1);
-        assert!(splitter.read.len() <= END_BYTES && splitter.read.capacity() <= KEPT_BYTES);
+        assert!(splitter.room(0).len() <= END_BYTES && splitter.read.capacity() <= KEPT_BYTES);
     }
 
     #[test]
@@ -149,8 +161,8 @@ mod tests {
         let mut splitter = Splitter::new(10_000_000);
         splitter.room(0).extend_from_slice(&vec![b'x'; 5_000_000]);
         splitter.room(0).push(b'\n');
-        splitter.split(|_| {});
-        assert!(splitter.read.capacity() <= KEPT_BYTES);
+        assert!(matches!(splitter.next_piece(), Some(Piece::Line(_))));
+        assert!(splitter.room(0).capacity() <= KEPT_BYTES);
     }
 
     proptest! {

@@ -4,6 +4,8 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::protocol::lines::{Piece, Splitter};
+
 /// How much is read at once.
 const CHUNK: usize = 8 * 1024;
 
@@ -12,11 +14,7 @@ const CHUNK: usize = 8 * 1024;
 pub struct Lines<R> {
     reader: R,
     limit: usize,
-    read: Vec<u8>,
-    /// As far as this there is no line break.
-    scanned: usize,
-    /// Inside a line that was too long.
-    skips: bool,
+    read: Splitter,
     ended: bool,
 }
 
@@ -34,7 +32,7 @@ pub enum LineError {
 impl<R: AsyncRead + Unpin> Lines<R> {
     /// Lines of at most `limit` bytes.
     pub fn new(reader: R, limit: usize) -> Self {
-        Self { reader, limit, read: Vec::new(), scanned: 0, skips: false, ended: false }
+        Self { reader, limit, read: Splitter::new(limit), ended: false }
     }
 
     /// The next line that isn't blank, without its end; `None` after the last one, which needs no
@@ -57,7 +55,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     /// Reads ahead, as far as there is room, until the reader ends or fails.
     pub async fn ended(&mut self) {
         while !self.ended {
-            if self.read.len() > self.limit {
+            if self.read.waiting() > self.limit {
                 return std::future::pending().await;
             }
             if self.fill().await.is_err() {
@@ -69,51 +67,22 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     /// What is read already, as a line.
     fn take(&mut self) -> Result<Option<Vec<u8>>, LineError> {
         loop {
-            let fresh = self.read.get(self.scanned..).unwrap_or_default();
-            let (length, end) = match fresh.iter().position(|byte| *byte == b'\n') {
-                Some(at) => (self.scanned + at, 1),
-                None if self.ended => (self.read.len(), 0),
-                None if self.skips => {
-                    self.forget(self.read.len());
-                    return Ok(None);
-                }
-                None if self.read.len() > self.limit => {
-                    self.skips = true;
-                    self.forget(self.read.len());
-                    return Err(LineError::TooLong(self.limit));
-                }
-                None => {
-                    self.scanned = self.read.len();
-                    return Ok(None);
-                }
-            };
-            let skipped = std::mem::take(&mut self.skips);
-            let mut line = self.forget(length + end);
-            line.truncate(line.trim_ascii_end().len());
-            if length > self.limit && !skipped {
-                return Err(LineError::TooLong(self.limit));
-            }
-            if !line.is_empty() && !skipped {
-                return Ok(Some(line));
-            }
-            if self.read.is_empty() {
-                return Ok(None);
+            match self.read.next_piece() {
+                Some(Piece::Line(line)) => return Ok(Some(line.to_owned())),
+                Some(Piece::Cut(_)) => return Err(LineError::TooLong(self.limit)),
+                Some(Piece::End(_)) => {}
+                None => return Ok(None),
             }
         }
     }
 
-    /// Takes so many bytes from the front.
-    fn forget(&mut self, bytes: usize) -> Vec<u8> {
-        let rest = self.read.split_off(bytes);
-        self.scanned = 0;
-        std::mem::replace(&mut self.read, rest)
-    }
-
     async fn fill(&mut self) -> io::Result<()> {
-        self.read.reserve(CHUNK);
-        let room = (self.limit + CHUNK).saturating_sub(self.read.len()).max(1);
+        let room = (self.limit + CHUNK).saturating_sub(self.read.waiting()).max(1);
         let mut reader = (&mut self.reader).take(room as u64);
-        self.ended = reader.read_buf(&mut self.read).await? == 0;
+        self.ended = reader.read_buf(self.read.room(CHUNK)).await? == 0;
+        if self.ended {
+            self.read.end();
+        }
         Ok(())
     }
 }
@@ -159,7 +128,7 @@ mod tests {
         }
         let mut endless = Lines::new(tokio::io::repeat(b'x'), 4);
         assert!(matches!(endless.next().await, Err(LineError::TooLong(4))));
-        assert!(endless.read.len() <= 4 + CHUNK);
+        assert!(endless.read.waiting() <= 4 + CHUNK);
     }
 
     #[tokio::test]

@@ -49,7 +49,7 @@ async fn a_child_dies_with_its_holder_and_so_does_its_group() {
     let script = "sleep 1000 & echo pid $! >&2; echo pid $$ >&2; wait";
     let mut child = Child::shell(&held(), LONG, script);
     let pids = child.pids(2).await;
-    send("-KILL", super::stops::parent(pids[1]));
+    send("-KILL", super::parent(pids[1]));
     let closing = child.ended().await;
     assert_eq!(closing.why, Why::Crashed);
     until(|| all_gone(&pids)).await;

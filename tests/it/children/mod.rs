@@ -3,6 +3,7 @@
 mod ends;
 mod floods;
 mod holder;
+mod orphans;
 mod starts;
 mod stops;
 
@@ -146,4 +147,15 @@ fn all_gone(pids: &[u32]) -> bool {
 fn send(signal: &str, pid: u32) {
     let done = std::process::Command::new("kill").args([signal, &pid.to_string()]).status();
     assert!(done.unwrap().success());
+}
+
+fn parent(pid: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+    line.trim().parse().unwrap()
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let ids = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    ids.split_whitespace().map(|id| id.parse().unwrap()).collect()
 }

@@ -6,7 +6,7 @@ use erlmcp::provider::upstream::wire::{Order, Why};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::ends::DAEMON;
-use super::{Child, LONG, SHORT, all_gone, held, launchers, send};
+use super::{Child, LONG, SHORT, all_gone, held, launchers, parent, send};
 use crate::harness::until;
 
 #[tokio::test]
@@ -122,10 +122,4 @@ async fn a_child_that_reads_nothing_backs_up_and_stops() {
         assert_eq!(child.stop().await.why, Why::Told);
         assert!(all_gone(&pids));
     }
-}
-
-pub(super) fn parent(pid: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
-    line.trim().parse().unwrap()
 }

@@ -62,18 +62,19 @@ impl Chatter {
 
     /// Tells of all lines of standard error, until it ends.
     pub(super) async fn listen(mut self, mut stderr: impl AsyncRead + Unpin, vitals: Vitals) {
-        let mut splitter = Splitter::new(LINE_BYTES);
-        let mut tell = move |piece: Piece<'_>| match piece {
-            Piece::Line(line) | Piece::Cut(line) => {
-                vitals.count_stderr_line();
-                self.tell(line);
+        let (mut splitter, mut goes_on) = (Splitter::new(LINE_BYTES), true);
+        while goes_on {
+            goes_on = matches!(stderr.read_buf(splitter.room(CHUNK)).await, Ok(1..));
+            if !goes_on {
+                splitter.end();
             }
-            Piece::End(_) => {}
-        };
-        while let Ok(1..) = stderr.read_buf(splitter.room(CHUNK)).await {
-            splitter.split(&mut tell);
+            while let Some(piece) = splitter.next_piece() {
+                if let Piece::Line(line) | Piece::Cut(line) = piece {
+                    vitals.count_stderr_line();
+                    self.tell(line);
+                }
+            }
         }
-        splitter.finish(tell);
     }
 }
 

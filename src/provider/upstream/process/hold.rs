@@ -29,6 +29,9 @@ use super::{descendants, exec};
 /// The argument that asks for one: `__hold SHUTDOWN_MS DESCRIPTORS PROGRAM ARGUMENT…`.
 pub(super) const ARGUMENT: &str = "__hold";
 
+/// Tells the command, and all below it, who holds them.
+pub(super) const HOLDER: &str = "ERLMCP_HOLDER";
+
 /// What is told of a command that was killed before it could be seen to end.
 const KILLED: u8 = 128 + 9;
 
@@ -71,8 +74,9 @@ async fn hold(shutdown: Duration, program: &OsString, rest: &[OsString]) -> io::
     let swallowed = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
     let _swallowed = swallowed.map(signal);
     let mut ended = signal(SignalKind::child())?;
+    let own_id = getpid().to_string();
     let mut command = Command::new("/proc/self/exe");
-    command.arg(exec::ARGUMENT).arg(getpid().to_string()).arg(program).args(rest);
+    command.arg(exec::ARGUMENT).arg(&own_id).arg(program).args(rest).env(HOLDER, &own_id);
     let command = Pid::from_child(&command.spawn()?);
     let (tell, mut node) = mpsc::channel(2);
     // It ends with the process.

@@ -14,9 +14,6 @@ use rustix::process::{Resource, getrlimit};
 use super::{exec, hold};
 use crate::provider::upstream::spec;
 
-/// Tells a process and all below it whose they are.
-pub(super) const MARK: &str = "ERLMCP_UPSTREAM";
-
 /// Where programs are looked for if nobody says so.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -117,7 +114,6 @@ impl Launcher {
     /// What starts this program, as the command says, in a process group of its own.
     pub(super) fn command(
         &self,
-        name: &str,
         program: &Path,
         command: &spec::Command,
         shutdown: Duration,
@@ -133,7 +129,7 @@ impl Launcher {
                 start
             }
         };
-        start.args(&command.args).env_clear().envs(self.environment.iter()).env(MARK, name);
+        start.args(&command.args).env_clear().envs(self.environment.iter());
         for (variable, value) in &command.env {
             start.env(variable, value.expose().unwrap_or_default());
         }
@@ -203,9 +199,9 @@ mod tests {
         command.env.insert("PATH".into(), Secret::from("/b"));
         command.env.insert("EMPTY".into(), Secret::default());
         assert_eq!(launcher.path(&command), "/b");
-        let start = launcher.command("time", Path::new("/b/x"), &command, Duration::from_secs(1));
+        let start = launcher.command(Path::new("/b/x"), &command, Duration::from_secs(1));
         let told: BTreeMap<_, _> = start.get_envs().map(|(n, v)| (n, v.unwrap())).collect();
-        let expected = [("EMPTY", ""), (MARK, "time"), ("HOME", "/h"), ("PATH", "/b")];
+        let expected = [("EMPTY", ""), ("HOME", "/h"), ("PATH", "/b")];
         assert_eq!(told, expected.map(|(n, v)| (OsStr::new(n), OsStr::new(v))).into());
     }
 }

@@ -16,6 +16,7 @@ mod hold;
 mod launcher;
 mod program;
 mod reader;
+pub mod reaper;
 mod torn;
 mod tree;
 mod vitals;
@@ -31,6 +32,7 @@ use tokio::sync::mpsc;
 
 pub use launcher::Launcher;
 pub use program::StartError;
+pub use reaper::adopt;
 pub use vitals::Vitals;
 
 use self::chatter::Chatter;
@@ -79,7 +81,7 @@ pub fn open(
     let Settings { name, shutdown, message_limit_bytes } = settings;
     let path = launcher.path(command);
     let program = program::find(&command.program, path, command.cwd.as_deref())?;
-    let start = launcher.command(&name, &program, command, shutdown);
+    let start = launcher.command(&program, command, shutdown);
     let mut child = Command::from(start).spawn()?;
     let pid = child.id().unwrap_or_default();
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());

@@ -30,12 +30,16 @@ impl Reader {
     /// Reads until the output ends.
     pub(super) async fn read(mut self, mut stdout: impl AsyncRead + Unpin) {
         let mut splitter = Splitter::new(self.limit_bytes);
-        let mut torn = None;
-        let mut take = |piece: Piece<'_>| self.take(piece, &mut torn);
-        while let Ok(1..) = stdout.read_buf(splitter.room(CHUNK)).await {
-            splitter.split(&mut take);
+        let (mut torn, mut goes_on) = (None, true);
+        while goes_on {
+            goes_on = matches!(stdout.read_buf(splitter.room(CHUNK)).await, Ok(1..));
+            if !goes_on {
+                splitter.end();
+            }
+            while let Some(piece) = splitter.next_piece() {
+                self.take(piece, &mut torn);
+            }
         }
-        splitter.finish(take);
     }
 
     fn take(&mut self, piece: Piece<'_>, torn: &mut Option<Vec<u8>>) {
