@@ -22,10 +22,10 @@ use std::sync::Arc;
 
 use clap::Parser;
 use erlmcp::config::Config;
-use erlmcp::node::Doors;
+use erlmcp::node::{Doors, Setup};
 use erlmcp::provider::Hosted;
 use erlmcp::provider::native::{BuildError, NativeServer, ServerBuilder};
-use erlmcp::serve::{serve, serve_at};
+use erlmcp::serve::{serve, serve_as};
 use erlmcp::telemetry;
 
 use crate::one_era::Era;
@@ -62,7 +62,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let (ends, work) = one_era::ends(arguments.era);
     let doors = Doors { stdio: Some(ends), ..Doors::default() };
-    let (served, passed) = tokio::join!(serve_at(config, doors, hosted), work);
+    let setup = Setup::new(config, doors).hosting(hosted);
+    let (served, passed) = tokio::join!(serve_as(setup), work);
     passed?;
     Ok(served?)
 }
