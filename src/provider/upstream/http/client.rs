@@ -3,6 +3,9 @@
 //! It follows no redirect, uses no proxy, keeps no cookie and reads nothing from the environment
 //! but where the system's certificates are (`SSL_CERT_FILE`, `SSL_CERT_DIR`). Its connections are
 //! tasks of hyper's, which end when the client and the answers that it gave are dropped.
+//!
+//! All connections, those to issuers of tokens too, are made by the one connector here: it is the
+//! place that can tell which addresses may be reached.
 
 use std::error::Error;
 use std::io;

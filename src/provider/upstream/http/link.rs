@@ -25,6 +25,8 @@ const REDIRECTS: usize = 3;
 /// What all messages to one server share.
 pub(super) struct Link {
     pub(super) limits: Limits,
+    /// What the server is called in the log: its origin.
+    pub(super) name: String,
     url: Url,
     headers: HeaderMap,
     client: Client,
@@ -53,8 +55,8 @@ impl Link {
         let client = Client::new(url.scheme() == "https", limits.connect_timeout)
             .map_err(StartError::Tls)?;
         let credentials = Credentials::new(target.auth.as_ref(), &url, &client);
-        let agreed = Mutex::default();
-        Ok(Self { limits, url, headers, client, credentials, inbox, agreed })
+        let (name, agreed) = (url.origin().ascii_serialization(), Mutex::default());
+        Ok(Self { limits, name, url, headers, client, credentials, inbox, agreed })
     }
 
     /// Where the server is.
@@ -168,7 +170,7 @@ impl Link {
                     delivered.is_answer |= of.is_some_and(|id| answers(&message, id));
                     self.inbox.message(message, of);
                 }
-                Err(error) => debug!(error = error.error.message, "no message"),
+                Err(error) => debug!(server = self.name, error = error.error.message, "no message"),
             }
         }
         delivered

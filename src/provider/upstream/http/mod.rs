@@ -109,3 +109,6 @@ pub fn open(
     };
     Ok(Wire { orders: sender, work })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::header::HeaderMap;
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming as Received;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 use url::Url;
@@ -86,7 +88,8 @@ async fn exchange(link: &Link, request: Outbound) -> Result<(), Missed> {
     } else if forgot_session(status, &headers) {
         return Err(Missed::SessionLost);
     }
-    whole(link, response, request.id).await.map_err(Missed::Failed)
+    let has_session = headers.contains_key(name::SESSION_ID);
+    whole(link, response, request.id, has_session).await
 }
 
 /// Sends a message that has no answer: a notification, or the answer to a request of the server's.
@@ -99,16 +102,16 @@ pub(super) async fn post(link: &Link, to: &Url, text: Bytes) -> Outcome {
             let status = response.status();
             discard(response.into_body()).await;
             if !status.is_success() {
-                warn!(%status, "the server refused a message");
+                warn!(server = link.name, %status, "the server refused a message");
             }
             Outcome::Reached
         }
         Ok(Err(failure)) => {
-            warn!(%failure, "a message did not reach the server");
+            warn!(server = link.name, %failure, "a message did not reach the server");
             Outcome::from(&failure)
         }
         Err(_) => {
-            warn!("the server did not take a message in time");
+            warn!(server = link.name, "the server did not take a message in time");
             Outcome::Reached
         }
     }
@@ -121,7 +124,12 @@ pub(super) fn forgot_session(status: StatusCode, sent: &HeaderMap) -> bool {
 
 /// An answer that is no stream. What it holds counts, not what it is called: some servers answer
 /// JSON as plain text.
-async fn whole(link: &Link, response: Response<Received>, id: u64) -> Result<(), Failure> {
+async fn whole(
+    link: &Link,
+    response: Response<Received>,
+    id: u64,
+    has_session: bool,
+) -> Result<(), Missed> {
     let status = response.status();
     let limit = link.limits.message_bytes;
     let limit = if status.is_success() { limit } else { limit.min(ERROR_BYTES) };
@@ -129,16 +137,34 @@ async fn whole(link: &Link, response: Response<Received>, id: u64) -> Result<(),
         Err(Failure::TooLarge { .. }) if !status.is_success() => Default::default(),
         read => read?,
     };
-    let delivered = link.deliver(&text, Some(id));
-    match delivered.messages {
-        _ if delivered.is_answer => Ok(()),
-        0 if !status.is_success() => {
-            let body = body::beginning(&text);
-            Err(Failure::Status { status: status.as_u16(), body })
-        }
-        0 => Err(Failure::Lost(format!("HTTP status {status}, and no message"))),
-        _ => Err(Failure::Lost("it answered something else".to_owned())),
+    if has_session && status == StatusCode::BAD_REQUEST && misses_session(&text) {
+        return Err(Missed::SessionLost);
     }
+    let delivered = link.deliver(&text, Some(id));
+    let failure = match delivered.messages {
+        _ if delivered.is_answer => return Ok(()),
+        0 if !status.is_success() => {
+            Failure::Status { status: status.as_u16(), body: body::beginning(&text) }
+        }
+        0 => Failure::Lost(format!("HTTP status {status}, and no message")),
+        _ => Failure::Lost("it answered something else".to_owned()),
+    };
+    Err(failure.into())
+}
+
+/// Whether a 400 means that the session is over: it is about no request in particular, and has a
+/// word on sessions. Many servers are made after an early example that doesn't answer 404; without
+/// this, one that was restarted would refuse everything for good.
+fn misses_session(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct About {
+        #[serde(default)]
+        id: Option<IgnoredAny>,
+    }
+    let is_about_request =
+        serde_json::from_slice(text).is_ok_and(|about: About| about.id.is_some());
+    let text = String::from_utf8_lossy(text).to_lowercase();
+    !is_about_request && (text.contains("session") || text.contains("not initialized"))
 }
 
 /// An answer that is a stream. Where it ends before the answer, and its events have ids, it is
@@ -154,7 +180,7 @@ async fn follow(link: &Link, response: Response<Received>, id: u64) -> Result<()
         if !link.agreed().is_legacy() || parser.last_id().is_none() {
             return Err(Failure::Lost(reason).into());
         }
-        debug!(id, reason, "the stream of a request is opened again");
+        debug!(server = link.name, id, reason, "the stream of a request is opened again");
         events = match stream::resume(link, &mut parser, &mut pace).await {
             Ok(events) => events,
             Err(NoStream::SessionLost) => return Err(Missed::SessionLost),
@@ -217,4 +243,24 @@ async fn rest(link: &Link, mut events: Events, parser: &mut Parser, id: u64) {
     };
     // Who goes on for longer is not listened to.
     let _ = timeout(LINGER, read).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tells_that_a_session_is_over() {
+        let check = |text: &str, expected| {
+            assert_eq!(misses_session(text.as_bytes()), expected, "{text}");
+        };
+        check("Invalid or missing session ID", true);
+        let no_id = r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#;
+        check(no_id, true);
+        check(&no_id.replace(",\"id\":null", ""), true);
+        check(&no_id.replace("No valid session ID provided", "Server not initialized"), true);
+        check(&no_id.replace("null", "1"), false);
+        check(&no_id.replace("No valid session ID provided", "no JSON"), false);
+        check("", false);
+    }
 }

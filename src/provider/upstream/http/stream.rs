@@ -75,7 +75,7 @@ pub(super) async fn listen(link: &Link) -> Outcome {
             Err(NoStream::SessionLost) if has_been_open => return Outcome::SessionLost,
             Err(NoStream::SessionLost) => return Outcome::Reached,
             Err(NoStream::Refused(status)) => {
-                debug!(%status, "the server has no stream of its own");
+                debug!(server = link.name, %status, "the server has no stream of its own");
                 return Outcome::Reached;
             }
             Err(NoStream::Later(reason)) => {
@@ -88,10 +88,13 @@ pub(super) async fn listen(link: &Link) -> Outcome {
                 return Outcome::Broken(reason);
             }
             // It answers requests, as far as anybody knows.
-            info!(reason, "the server's own stream can't be opened, so it is done without");
+            info!(
+                server = link.name,
+                reason, "the server's own stream can't be opened, so it is done without"
+            );
             return Outcome::Reached;
         }
-        debug!(reason, "the server's own stream ended");
+        debug!(server = link.name, reason, "the server's own stream ended");
         sleep(pace.pause(parser.retry(), random())).await;
     }
 }

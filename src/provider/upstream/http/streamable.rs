@@ -135,7 +135,7 @@ impl Work {
             }
             Outcome::SessionLost => Some(Closing {
                 why: Why::SessionLost,
-                cause: "it has forgotten the session (HTTP status 404)".to_owned(),
+                cause: "it has forgotten the session".to_owned(),
             }),
             Outcome::Broken(reason) => {
                 crashed(format!("its own stream can't be opened again: {reason}"))
