@@ -42,7 +42,7 @@ impl Fixtures {
 }
 
 /// An example's binary, beside this test's own.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join("examples").join(name);
     assert!(path.exists(), "{} is missing; `cargo build --examples` makes it", path.display());

@@ -62,6 +62,24 @@ impl Process {
         };
         command.arg("start").args(Self::settings(&scratch));
         command.args(keys.iter().flat_map(|key| ["--set", key]));
+        Self::serving(command, scratch)
+    }
+
+    /// What starts a node before these servers, as a client's file has them.
+    pub(crate) fn before(servers: &Value, keys: &[&str]) -> (Command, Scratch) {
+        let scratch = Scratch::new();
+        let file = scratch.file("mcp.json", &json!({ "mcpServers": servers }).to_string());
+        let mut command = command();
+        command.arg("start").args(Self::settings(&scratch)).arg("--mcp-config").arg(file);
+        command.args(keys.iter().flat_map(|key| ["--set", key]));
+        (command, scratch)
+    }
+
+    /// Starts it, and reads its log until it serves.
+    pub(crate) fn serving(
+        mut command: Command,
+        scratch: Scratch,
+    ) -> (Self, BufReader<ChildStderr>) {
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));

@@ -5,7 +5,6 @@
 //! the machine. `ERLMCP_STORM_SEED=… cargo test -- hostile::storm` blows one storm again, and
 //! `ERLMCP_STORMS=…` blows more of them.
 
-mod dice;
 mod exchange;
 mod weather;
 

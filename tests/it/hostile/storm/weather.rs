@@ -8,8 +8,8 @@ use reqwest::{Client, Method};
 use serde_json::json;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::dice::Dice;
 use super::exchange::{Outcome, Plan, Reply, run};
+use crate::dice::Dice;
 use crate::events::Events;
 use crate::harness::{Session, TestNode, client, modern, modern_headers, until, within};
 use crate::hostile::counted;

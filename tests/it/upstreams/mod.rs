@@ -1,0 +1,8 @@
+//! Other servers behind the node: bad ones, real ones, and those of the official suites.
+
+mod behind;
+mod bytes;
+mod eras;
+mod faults;
+mod kills;
+mod real;
