@@ -53,6 +53,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.metrics.listen = (Ipv4Addr::LOCALHOST, 0).into();
     // Several may run at once, and nobody operates them.
     config.control.socket = PathBuf::new();
+    // For clients of 2024-11-05, at `/sse/conformance`.
+    config.http.legacy_sse = true;
     // The only server's tools are called as the suites call them.
     config.upstreams.prefix_names = false;
     let _flush = telemetry::log::install(&config.log, false);

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 
 use reqwest::{Method, StatusCode};
@@ -68,11 +69,16 @@ impl Process {
     /// What starts a node before these servers, as a client's file has them.
     pub(crate) fn before(servers: &Value, keys: &[&str]) -> (Command, Scratch) {
         let scratch = Scratch::new();
-        let file = scratch.file("mcp.json", &json!({ "mcpServers": servers }).to_string());
+        let file = Self::write_servers(&scratch, servers);
         let mut command = command();
         command.arg("start").args(Self::settings(&scratch)).arg("--mcp-config").arg(file);
         command.args(keys.iter().flat_map(|key| ["--set", key]));
         (command, scratch)
+    }
+
+    /// Writes the file that such a node reads.
+    pub(crate) fn write_servers(scratch: &Scratch, servers: &Value) -> PathBuf {
+        scratch.file("mcp.json", &json!({ "mcpServers": servers }).to_string())
     }
 
     /// Starts it, and reads its log until it serves.

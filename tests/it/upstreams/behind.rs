@@ -61,13 +61,17 @@ impl Behind {
         surround: impl FnOnce(&mut Command),
     ) -> Self {
         let mark = uuid::Uuid::new_v4().to_string();
-        for (name, entry) in servers.as_object_mut().unwrap() {
-            mark_entry(&mark, name, entry);
-        }
+        mark_all(&mark, &mut servers);
         let (mut command, scratch) = Process::before(&servers, keys);
         surround(&mut command);
         let (process, log) = Process::serving(command, scratch);
         Self { process, log: Log::new(log), client: client(), mark }
+    }
+
+    /// Writes its file anew.
+    pub(crate) fn rewrite(&self, mut servers: Value) {
+        mark_all(&self.mark, &mut servers);
+        Process::write_servers(&self.process.scratch, &servers);
     }
 
     /// Calls a tool, as a client of the modern era that says nothing of itself.
@@ -106,6 +110,21 @@ impl Behind {
             tokio::task::yield_now().await;
         }
         panic!("{server} is never ready: {last}\n{}", self.log.text());
+    }
+
+    /// Waits until a server's tools are listed; gives how many they are.
+    pub(crate) async fn listed(&self, server: &str) -> usize {
+        let (began, begins) = (Instant::now(), format!("{server}__"));
+        while began.elapsed() < PATIENCE {
+            let list = self.ask("tools/list", "", json!({})).await;
+            let tools = list["result"]["tools"].as_array().unwrap();
+            let names = tools.iter().filter_map(|tool| tool["name"].as_str());
+            let count = names.filter(|name| name.starts_with(&begins)).count();
+            if count > 0 {
+                return count;
+            }
+        }
+        panic!("{server} is never listed\n{}", self.log.text());
     }
 
     /// The processes of a server that run, with those that they started.
@@ -153,10 +172,12 @@ impl Drop for Behind {
     }
 }
 
-/// Lets the processes of a server be found.
-fn mark_entry(mark: &str, name: &str, entry: &mut Value) {
-    if !entry["command"].is_null() {
-        entry["env"][MARK] = json!(format!("{mark}/{name}"));
+/// Lets the processes of servers be found.
+fn mark_all(mark: &str, servers: &mut Value) {
+    for (name, entry) in servers.as_object_mut().unwrap() {
+        if !entry["command"].is_null() {
+            entry["env"][MARK] = json!(format!("{mark}/{name}"));
+        }
     }
 }
 

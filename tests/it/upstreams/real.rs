@@ -5,7 +5,6 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -60,29 +59,13 @@ fn calls(folder: &Path) -> [(&'static str, Value, &'static str); 4] {
     ]
 }
 
-/// Waits until a server's tools are listed.
-async fn listed(node: &Behind, server: &str) -> usize {
-    let begins = format!("{server}__");
-    let mut count = 0;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    while count == 0 {
-        let late = tokio::time::Instant::now() > deadline;
-        assert!(!late, "{server} is never listed\n{}", node.log.text());
-        let list = node.ask("tools/list", "", json!({})).await;
-        let tools = list["result"]["tools"].as_array().unwrap();
-        let names = tools.iter().filter_map(|tool| tool["name"].as_str());
-        count = names.filter(|name| name.starts_with(&begins)).count();
-    }
-    count
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn four_servers_of_one_file() {
     let scratch = Scratch::new();
     let folder = scratch.folder();
     let node = start(folder);
     for (server, least) in [("everything", 10), ("filesystem", 10), ("memory", 9), ("time", 2)] {
-        let tools = listed(&node, server).await;
+        let tools = node.listed(server).await;
         assert!(tools >= least, "{server} has {tools} tools only");
     }
     let session = node.session(json!({})).await;
@@ -106,7 +89,7 @@ async fn four_servers_of_one_file() {
         assert!(before.len() > 1, "{before:?}");
         signal(*before.iter().min().unwrap(), "KILL");
         until(|| node.pids(server).iter().all(|pid| !before.contains(pid))).await;
-        listed(&node, server).await;
+        node.listed(server).await;
     }
     node.text("everything__echo", json!({ "message": "back" })).await;
     node.stop_whole();
