@@ -9,12 +9,14 @@ CHAOS_STORMS ?= 20000
 OTP_SCRIPTS ?= 10000
 # How many sessions are opened and left in `make crowd`; `make test` has a smaller crowd.
 CROWD ?= 100000
+# How many servers behind a node are killed in `make kills`, at random and under load.
+KILLS ?= 1000
 SEED ?= $(shell date +%s)
 # How long `make fuzz` feeds all fuzz targets together, in seconds.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos crowd otp fuzz fmt clippy doctest doc deny unused \
+.PHONY: help run test check bench chaos crowd kills otp fuzz fmt clippy doctest doc deny unused \
 	test-needs check-needs
 
 help: ## list the targets
@@ -39,6 +41,10 @@ chaos: ## CHAOS_STORMS storms of faults on supervision trees, from a new seed
 crowd: ## CROWD sessions opened and left at one node, and the memory that they take
 	ERLMCP_CROWD=$(CROWD) \
 		$(CARGO) test --locked --release --test it -- hostile::crowd:: --nocapture
+
+kills: ## KILLS of servers behind a node under load, from a new seed
+	ERLMCP_KILLS=$(KILLS) ERLMCP_KILLS_SEED=$(SEED) \
+		$(CARGO) test --locked --package erlmcp --test it -- upstreams::kills:: --nocapture
 
 otp: test-needs ## replay OTP_SCRIPTS fresh scripts here and on Erlang's own supervisor
 	OTP_SCRIPTS=$(OTP_SCRIPTS) \

@@ -6,8 +6,8 @@
 //!     --command target/debug/examples/upstream_client
 //! ```
 //!
-//! The suite adds the server's URL, and tells the calls that it wants to see by
-//! `MCP_CONFORMANCE_CONTEXT`, where it matters which.
+//! The suite adds the server's URL, and tells by `MCP_CONFORMANCE_CONTEXT` which calls it wants to
+//! see, and who the node is, where that matters.
 
 #![allow(
     clippy::disallowed_methods,
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use erlmcp::config::Config;
 use erlmcp::node::{Doors, Listeners, Node};
-use erlmcp::provider::upstream::spec::{HttpTarget, HttpTransport};
+use erlmcp::provider::upstream::spec::{HttpTarget, HttpTransport, UpstreamAuth};
 use erlmcp::provider::upstream::{Target, UpstreamSpec};
 use erlmcp::telemetry;
 use serde_json::{Value, json};
@@ -51,25 +51,34 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let Arguments { url } = Arguments::parse();
+    let wanted = std::env::var("MCP_CONFORMANCE_CONTEXT").unwrap_or_default();
+    let wanted: Value = serde_json::from_str(&wanted).unwrap_or_default();
     let mut config = Config::default();
-    let target =
-        HttpTarget { url, transport: HttpTransport::Auto, headers: BTreeMap::new(), auth: None };
+    let (transport, auth) = (HttpTransport::Auto, credentials(&wanted));
+    let target = HttpTarget { url, transport, headers: BTreeMap::new(), auth };
     config.mcp_servers.insert("server".into(), UpstreamSpec::new(Target::Http(target)));
     let _flush = telemetry::log::install(&config.log, false);
     let http = TcpListener::bind("127.0.0.1:0")?;
     let listeners = Listeners { http, metrics: TcpListener::bind("127.0.0.1:0")?, control: None };
     let node = Node::start_with(config, Doors::from(listeners), Vec::new()).await?;
-    let used = use_all(&format!("http://{}/mcp/server", node.http_address())).await;
+    let used = use_all(&format!("http://{}/mcp/server", node.http_address()), &wanted).await;
     node.stop(PATIENCE).await;
     used
 }
 
+/// Who the node is at the suite's authorization server, where it is to be somebody.
+fn credentials(wanted: &Value) -> Option<UpstreamAuth> {
+    Some(UpstreamAuth::ClientCredentials {
+        client_id: wanted["client_id"].as_str()?.to_owned(),
+        client_secret: wanted["client_secret"].as_str()?.into(),
+        scopes: Vec::new(),
+    })
+}
+
 /// Uses all that there is, as the suite wants it.
-async fn use_all(url: &str) -> Result<(), Box<dyn Error>> {
+async fn use_all(url: &str, wanted: &Value) -> Result<(), Box<dyn Error>> {
     let mut user = User::open(url).await?;
     ready(&mut user).await?;
-    let wanted = std::env::var("MCP_CONFORMANCE_CONTEXT").unwrap_or_default();
-    let wanted: Value = serde_json::from_str(&wanted).unwrap_or_default();
     let tools = user.list("tools/list", "tools").await?;
     let calls = match wanted["toolCalls"].as_array() {
         Some(calls) => calls.clone(),

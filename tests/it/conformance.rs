@@ -58,19 +58,23 @@ async fn run(suite: &str, fixtures: &Fixtures, arguments: &[&str], checks: usize
     );
 }
 
-/// Runs a suite against a server, and gives how many checks passed and failed. Those scenarios have
-/// to fail that stand in the file of this name, and no others.
+/// Runs a suite against a server.
 pub(crate) async fn run_at(
     url: &str,
     suite: &str,
     arguments: &[&str],
     expected: &str,
 ) -> (usize, usize) {
+    run_suite(suite, &[&["server", "--url", url], arguments].concat(), expected).await
+}
+
+/// Runs a suite, and gives how many checks passed and failed. Those scenarios have to fail that
+/// stand in the file of this name, and no others.
+pub(crate) async fn run_suite(suite: &str, arguments: &[&str], expected: &str) -> (usize, usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
     let results = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance").join(expected);
     let run = Command::new(node())
         .arg(root.join("node_modules").join(suite).join("dist/index.js"))
-        .args(["server", "--url", url])
         .args(arguments)
         .arg("--expected-failures")
         .arg(root.join(expected).with_extension("yaml"))

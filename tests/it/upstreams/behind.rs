@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::conformance::example;
 use crate::harness::{PATIENCE, Session, client, modern, modern_headers, send};
-use crate::process::Process;
+use crate::process::{Process, told};
 
 /// The variable that marks the processes of one test, down to those that they start.
 const MARK: &str = "UNRULY_MARK";
@@ -125,6 +125,20 @@ impl Behind {
             }
         }
         panic!("{server} is never listed\n{}", self.log.text());
+    }
+
+    /// What `erlmcp why` says of a tool, once it says all of this.
+    pub(crate) async fn why(&self, tool: &str, expected: &[&str]) -> String {
+        let began = Instant::now();
+        loop {
+            let output = self.process.command(&["why", tool]).output().unwrap();
+            let why = told(&output);
+            let lower = why.to_lowercase();
+            if expected.iter().all(|text| lower.contains(&text.to_lowercase())) {
+                return why;
+            }
+            assert!(began.elapsed() < PATIENCE, "{expected:?} is missing in {why}");
+        }
     }
 
     /// The processes of a server that run, with those that they started.

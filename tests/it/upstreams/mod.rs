@@ -1,5 +1,6 @@
 //! Other servers behind the node: bad ones, real ones, and those of the official suites.
 
+mod bad_input;
 mod behind;
 mod bytes;
 mod eras;

@@ -1,7 +1,9 @@
 //! The official conformance suites through the node, with the fixtures of `examples/conformance`
 //! behind it: over standard input and output and over HTTP, of each era.
 //!
-//! What can't pass, and why, stands in `tests/conformance/through-….yaml`.
+//! And the suite for clients, whose server the node stands before.
+//!
+//! What can't pass, and why, stands in `tests/conformance/through-….yaml` and `client-….yaml`.
 
 use std::net::SocketAddr;
 
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::behind::Behind;
 use super::one_era::{Era, OneEra};
-use crate::conformance::{Fixtures, example, run_at};
+use crate::conformance::{Fixtures, example, run_at, run_suite};
 
 /// Runs both suites at a node's endpoint for this one server.
 async fn through(server: Value, expected: &str) {
@@ -63,4 +65,17 @@ async fn through_http_and_sse_of_2024() {
     let fixtures = Fixtures::start().await;
     let url = format!("http://{}/sse/conformance", address(&fixtures));
     through(json!({ "type": "sse", "url": url }), "through-sse").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_as_a_client() {
+    let command = example("upstream_client");
+    let command = ["client", "--command", command.to_str().unwrap()];
+    for revision in ["2025-11-25", "2026-07-28"] {
+        let arguments = [&command[..], &["--requirements", revision]].concat();
+        run_suite("conformance-0.2", &arguments, &format!("client-{revision}")).await;
+    }
+    // It stands in no revision's set.
+    let arguments = [&command[..], &["--scenario", "auth/client-credentials-basic"]].concat();
+    run_suite("conformance-0.2", &arguments, "expected-failures").await;
 }
