@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::conformance::example;
 use crate::harness::{PATIENCE, Session, client, modern, modern_headers, send};
@@ -19,7 +20,9 @@ use crate::process::{Process, told};
 /// The variable that marks the processes of one test, down to those that they start.
 const MARK: &str = "UNRULY_MARK";
 /// Lines of the node's log that are kept.
-const LINES: usize = 10_000;
+const LINES: usize = 1_000;
+/// Between two looks at what no event tells of.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// `examples/unruly` with these arguments, as an entry of a client's file.
 pub(crate) fn unruly(arguments: &[&str]) -> Value {
@@ -62,7 +65,9 @@ impl Behind {
     ) -> Self {
         let mark = uuid::Uuid::new_v4().to_string();
         mark_all(&mark, &mut servers);
-        let (mut command, scratch) = Process::before(&servers, keys);
+        // What the node says of its own accord, not of each request.
+        let keys = [&["log.level=info,erlmcp::request=warn"], keys].concat();
+        let (mut command, scratch) = Process::before(&servers, &keys);
         surround(&mut command);
         let (process, log) = Process::serving(command, scratch);
         Self { process, log: Log::new(log), client: client(), mark }
@@ -107,7 +112,7 @@ impl Behind {
             if let Some(pid) = last["result"]["content"][0]["text"].as_str() {
                 return (pid.parse().unwrap(), began.elapsed());
             }
-            tokio::task::yield_now().await;
+            sleep(PAUSE).await;
         }
         panic!("{server} is never ready: {last}\n{}", self.log.text());
     }
@@ -123,6 +128,7 @@ impl Behind {
             if count > 0 {
                 return count;
             }
+            sleep(PAUSE).await;
         }
         panic!("{server} is never listed\n{}", self.log.text());
     }
@@ -138,6 +144,7 @@ impl Behind {
                 return why;
             }
             assert!(began.elapsed() < PATIENCE, "{expected:?} is missing in {why}");
+            sleep(PAUSE).await;
         }
     }
 
