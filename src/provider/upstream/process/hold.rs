@@ -16,6 +16,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process,
     kill_process_group, setrlimit, wait,
@@ -151,11 +152,12 @@ fn watch(tell: &mpsc::Sender<Node>) {
     ];
     let mut pipes = both.as_mut_slice();
     loop {
-        if poll(pipes, None).is_err() {
-            continue;
-        }
+        let failed = match poll(pipes, None) {
+            Err(Errno::INTR) => continue,
+            polled => polled.is_err(),
+        };
         let is_closed = |pipe: Option<&PollFd<'_>>| pipe.is_some_and(|p| !p.revents().is_empty());
-        let is_gone = is_closed(pipes.first());
+        let is_gone = failed || is_closed(pipes.first());
         if !is_gone && !is_closed(pipes.get(1)) {
             continue;
         }
