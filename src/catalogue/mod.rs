@@ -145,7 +145,7 @@ impl Catalogue {
         I: IntoIterator<Item = (&'a ServerName, &'a Offer)>,
     {
         let standing = |(server, offer): (&'a ServerName, &'a Offer)| {
-            let part = Arc::new(Part::new(server, offer, Naming::Prefixed)?);
+            let part = Arc::new(Part::new(server, offer, Naming::default())?);
             let standing = Standing { part, availability: Availability::There };
             Ok((Arc::clone(server), standing))
         };
@@ -481,7 +481,7 @@ mod tests {
         let mut servers = BTreeMap::new();
         for number in 0..200 {
             let server: ServerName = format!("server{number}").into();
-            let part = Arc::new(Part::new(&server, &offer, Naming::Prefixed).unwrap());
+            let part = Arc::new(Part::new(&server, &offer, Naming::default()).unwrap());
             let standing = Standing { part, availability: Availability::There };
             servers.insert(server, standing);
             let catalogue = Catalogue::of(servers.clone());

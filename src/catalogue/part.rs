@@ -15,44 +15,51 @@ use crate::protocol::{Kind, ResultObject};
 pub const ASKS_FIRST: &str = "erlmcp/asksFirst";
 
 /// How a server's tools and prompts are called on the federated endpoint.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Naming {
-    /// With the server's name in front.
-    #[default]
-    Prefixed,
+    /// With the server's name in front, and this between the two.
+    Prefixed(Arc<str>),
     /// As the server calls them: where it is the only one.
     Plain,
 }
 
+impl Default for Naming {
+    fn default() -> Self {
+        Self::Prefixed(SEPARATOR.into())
+    }
+}
+
 impl Naming {
     /// The name on the federated endpoint. URIs stay as they are.
-    pub fn federated(self, server: &str, kind: Kind, name: &str) -> String {
+    pub fn federated(&self, server: &str, kind: Kind, name: &str) -> String {
         match (self, kind) {
-            (Self::Prefixed, Kind::Tools | Kind::Prompts) => format!("{server}{SEPARATOR}{name}"),
+            (Self::Prefixed(separator), Kind::Tools | Kind::Prompts) => {
+                format!("{server}{separator}{name}")
+            }
             _ => name.to_owned(),
         }
     }
 
     /// Whether a tool or prompt with this name on the federated endpoint would be the server's.
-    pub fn claims(self, server: &str, name: &str) -> bool {
+    pub fn claims(&self, server: &str, name: &str) -> bool {
         match self {
             Self::Plain => true,
-            Self::Prefixed => own(server, name).is_some_and(|own| !own.is_empty()),
+            Self::Prefixed(by) => own(server, by, name).is_some_and(|own| !own.is_empty()),
         }
     }
 
     /// The server's own name for what has this name on the federated endpoint.
-    pub fn plain(self, server: &str, name: &str) -> String {
+    pub fn plain(&self, server: &str, name: &str) -> String {
         match self {
             Self::Plain => name,
-            Self::Prefixed => own(server, name).unwrap_or(name),
+            Self::Prefixed(separator) => own(server, separator, name).unwrap_or(name),
         }
         .to_owned()
     }
 }
 
-fn own<'a>(server: &str, name: &'a str) -> Option<&'a str> {
-    name.strip_prefix(server)?.strip_prefix(SEPARATOR)
+fn own<'a>(server: &str, separator: &str, name: &'a str) -> Option<&'a str> {
+    name.strip_prefix(server)?.strip_prefix(separator)
 }
 
 /// Whether a tool runs as a task (`execution.taskSupport`).
@@ -159,8 +166,8 @@ impl Part {
     }
 
     /// How its tools and prompts are called on the federated endpoint.
-    pub fn naming(&self) -> Naming {
-        self.naming
+    pub fn naming(&self) -> &Naming {
+        &self.naming
     }
 
     /// Whether a list of another part has the same entries, with the same definitions.

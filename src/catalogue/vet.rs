@@ -33,7 +33,7 @@ pub struct Rules<'a> {
     /// The server's name.
     pub server: &'a str,
     /// How its tools are called on the federated endpoint.
-    pub naming: Naming,
+    pub naming: &'a Naming,
     /// Only tools that fit one of these patterns, where there are any.
     pub allow: &'a [String],
     /// No tools that fit one of these, whatever is allowed.
@@ -217,8 +217,6 @@ mod tests {
     use super::*;
     use crate::protocol::ResultObject;
 
-    const PREFIXED: Naming = Naming::Prefixed;
-
     fn tool(name: &str, schema: Value) -> Definition {
         let members = json!({ "name": name, "inputSchema": schema });
         Definition { name: name.to_owned(), members: ResultObject::of(&members).unwrap() }
@@ -227,7 +225,7 @@ mod tests {
     fn refusals(tools: Vec<Definition>, allow: &[&str], deny: &[&str]) -> Vec<Option<Refusal>> {
         let patterns = |all: &[&str]| all.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
         let (allow, deny) = (patterns(allow), patterns(deny));
-        let rules = Rules { server: "s", naming: PREFIXED, allow: &allow, deny: &deny };
+        let rules = Rules { server: "s", naming: &Naming::default(), allow: &allow, deny: &deny };
         let all = tools.len();
         let names: Vec<_> = tools.iter().map(|tool| tool.name.clone()).collect();
         let (kept, refused) = vet(&Offer { tools, ..Offer::default() }, rules);

@@ -120,9 +120,12 @@ impl Setup {
         let metrics = Metrics::default();
         let mut shared = Shared::new(published.clone(), metrics.clone(), opener, Parked::default());
         shared.pace = pace;
-        if !config.upstreams.prefix_names {
-            shared.naming = Naming::Plain;
-        }
+        let naming = if config.upstreams.prefix_names {
+            Naming::Prefixed(config.upstreams.separator.as_str().into())
+        } else {
+            Naming::Plain
+        };
+        shared.naming.clone_from(&naming);
         let upstreams = Upstreams::new(config.mcp_servers.clone(), shared);
         let reload =
             load.map(|load| Reload::new(load, config.clone(), upstreams.clone(), metrics.clone()));
@@ -154,7 +157,7 @@ impl Setup {
         });
         let root = tree(tree::Parts {
             slots: slots.clone(),
-            registry: registry::Config { published: published.clone(), hosted },
+            registry: registry::Config { published: published.clone(), hosted, naming },
             upstreams: parts.upstreams.clone(),
             tasks: parts.work.tasks.clone(),
             session: session::actor::Config {

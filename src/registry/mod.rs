@@ -39,6 +39,8 @@ pub struct Config {
     pub published: Published,
     /// The servers that are part of the process.
     pub hosted: Vec<Arc<dyn Hosted>>,
+    /// How their tools are called on the federated endpoint.
+    pub naming: Naming,
 }
 
 /// What the registry is told.
@@ -66,18 +68,19 @@ impl Actor for Registry {
         myself: ActorRef<Msg>,
         config: Config,
     ) -> Result<RegistryState, ActorProcessingErr> {
-        let Config { published, hosted } = config;
+        let Config { published, hosted, naming } = config;
         let mut listening = JoinSet::new();
         for server in hosted {
             // Listening before asking: no change falls between the two.
             let events = server.events();
-            if timeout(FIRST_OFFER, announce(&server, &published)).await.is_err() {
+            if timeout(FIRST_OFFER, announce(&server, &naming, &published)).await.is_err() {
                 tracing::warn!(server = %server.name(), "slow to say what it offers");
                 let (server, published) = (Arc::clone(&server), published.clone());
-                listening.spawn(async move { announce(&server, &published).await });
+                let naming = naming.clone();
+                listening.spawn(async move { announce(&server, &naming, &published).await });
             }
             listening.spawn(background(Arc::clone(&server)));
-            listening.spawn(listen(server, events, published.clone()));
+            listening.spawn(listen(server, events, naming.clone(), published.clone()));
         }
         let announced = published.clone();
         listening.spawn(async move {
@@ -106,14 +109,14 @@ impl Actor for Registry {
 }
 
 /// Announces what a server offers. Where it panics, what was announced before stays.
-async fn announce(server: &Arc<dyn Hosted>, published: &Published) {
+async fn announce(server: &Arc<dyn Hosted>, naming: &Naming, published: &Published) {
     let offer = AssertUnwindSafe(async { server.offer().await }).catch_unwind().await;
     let Ok(offer) = offer else {
         tracing::error!(server = %server.name(), "it panicked as it was asked what it offers");
         return;
     };
     let (name, provider) = (server.name(), Arc::clone(server) as Arc<dyn Provider>);
-    match Part::new(&name, &offer, Naming::Prefixed) {
+    match Part::new(&name, &offer, naming.clone()) {
         Ok(part) => published.announce(Announcement {
             server: name,
             part: Arc::new(part),
@@ -144,6 +147,7 @@ async fn background(server: Arc<dyn Hosted>) {
 async fn listen(
     server: Arc<dyn Hosted>,
     mut events: broadcast::Receiver<Event>,
+    naming: Naming,
     published: Published,
 ) {
     loop {
@@ -154,7 +158,7 @@ async fn listen(
         };
         // The announcement tells which lists changed.
         if matches!(event, Event::ListChanged(_) | Event::Anything) {
-            announce(&server, &published).await;
+            announce(&server, &naming, &published).await;
         }
         if !matches!(event, Event::ListChanged(_)) {
             published.tell(&server.name(), event, Circle::All);

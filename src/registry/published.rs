@@ -208,7 +208,7 @@ mod tests {
             members: ResultObject::of(&serde_json::json!({ "name": name })).unwrap(),
         };
         let offer = Offer { tools: tools.iter().map(define).collect(), ..Offer::default() };
-        let part = Arc::new(Part::new(&server, &offer, Naming::Prefixed).unwrap());
+        let part = Arc::new(Part::new(&server, &offer, Naming::default()).unwrap());
         let down = Availability::Down { state: "restarting", cause: "".into() };
         let availability = if is_there { Availability::There } else { down };
         Announcement { server, part, availability, provider: Arc::new(Nothing) }

@@ -68,7 +68,7 @@ impl Board {
         } else {
             (State::Disabled, "the configuration disables it")
         };
-        let part = Part::new(&name, &Offer::default(), naming).unwrap_or_default();
+        let part = Part::new(&name, &Offer::default(), naming.clone()).unwrap_or_default();
         Self {
             name,
             pool: Pool::default(),
@@ -120,8 +120,8 @@ impl Board {
     }
 
     /// How its tools are called on the federated endpoint.
-    pub fn naming(&self) -> Naming {
-        self.naming
+    pub fn naming(&self) -> &Naming {
+        &self.naming
     }
 
     /// How it is best spoken to.
@@ -224,9 +224,9 @@ impl Board {
     pub fn offered(&self, offer: Arc<Offer>) -> serde_json::Result<bool> {
         let spec = self.spec();
         let (allow, deny) = (spec.tools.allow.as_slice(), spec.tools.deny.as_slice());
-        let rules = Rules { server: &self.name, naming: self.naming, allow, deny };
+        let rules = Rules { server: &self.name, naming: &self.naming, allow, deny };
         let (vetted, refused) = vet::vet(&offer, rules);
-        let part = Arc::new(Part::new(&self.name, &vetted, self.naming)?);
+        let part = Arc::new(Part::new(&self.name, &vetted, self.naming.clone())?);
         let mut sheet = self.sheet();
         let is_new = part.instructions() != sheet.part.instructions()
             || Kind::ALL.into_iter().any(|kind| !part.lists_the_same(&sheet.part, kind));

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::open::{Open, Opened, Opening};
 use super::{Pace, Shared, Specs, State, Upstreams};
-use crate::catalogue::{Scope, ServerName};
+use crate::catalogue::{Naming, Scope, ServerName};
 use crate::protocol::call::ToolCall;
 use crate::protocol::envelope::decode;
 use crate::protocol::{Kind, Limits, Operation, ResultObject, Revision, RpcError};
@@ -241,7 +241,8 @@ impl World {
         let mut shared = Shared::new(published.clone(), metrics.clone(), opener, Parked::default());
         shared.pace = pace;
         let upstreams = Upstreams::new(specs, shared);
-        let config = registry::Config { published: published.clone(), hosted: Vec::new() };
+        let (hosted, naming) = (Vec::new(), Naming::default());
+        let config = registry::Config { published: published.clone(), hosted, naming };
         let registry = ChildSpec::actor("registry", move || (Registry, config.clone()));
         let root = Supervisor::new(Strategy::OneForOne).child(registry).child(upstreams.child());
         let root = root.start().await.unwrap();

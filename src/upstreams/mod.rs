@@ -185,7 +185,7 @@ impl Upstreams {
     /// Puts up an upstream's board, and tells the catalogue of it.
     fn add(&self, name: ServerName, spec: UpstreamSpec) -> Arc<Board> {
         let shared = self.shared();
-        let board = Board::new(Arc::clone(&name), spec, shared.share, shared.naming);
+        let board = Board::new(Arc::clone(&name), spec, shared.share, shared.naming.clone());
         let board = Arc::new(board);
         let mut boards = self.0.boards.write().unwrap_or_else(PoisonError::into_inner);
         boards.insert(name, Arc::clone(&board));

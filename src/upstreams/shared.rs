@@ -89,7 +89,7 @@ impl Shared {
             opener,
             parked,
             share: Share::Node,
-            naming: Naming::Prefixed,
+            naming: Naming::default(),
             pace: Pace::default(),
             starts: Arc::new(Semaphore::new(STARTS)),
             chance: RandomState::new(),
