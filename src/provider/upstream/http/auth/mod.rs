@@ -20,7 +20,7 @@ pub(super) enum Credentials {
     /// Nothing but the headers that are set.
     None,
     File(TokenFile),
-    Client(ClientCredentials),
+    Client(Box<ClientCredentials>),
 }
 
 impl Credentials {
@@ -31,7 +31,7 @@ impl Credentials {
             Some(UpstreamAuth::ClientCredentials { client_id, client_secret, scopes }) => {
                 let (url, client) = (url.clone(), client.clone());
                 let (id, secret) = (client_id.clone(), client_secret.clone());
-                Self::Client(ClientCredentials::new(url, client, id, secret, scopes.clone()))
+                Self::Client(ClientCredentials::new(url, client, id, secret, scopes.clone()).into())
             }
         }
     }

@@ -190,7 +190,7 @@ impl Streaming {
     }
 
     /// Waits until the client has gone.
-    pub(super) async fn is_left(mut self) {
+    pub(super) async fn left(mut self) {
         let comment = Bytes::from_static(b":\n\n");
         within(async move { while self.sender.send_data(comment.clone()).await.is_ok() {} }).await;
     }

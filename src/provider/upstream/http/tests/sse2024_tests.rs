@@ -48,7 +48,7 @@ async fn messages_are_posted_where_the_server_says() {
     assert_eq!(rig.next().await, Came::Failed(2, refused), "it alone");
     rig.close();
     assert_eq!(rig.closing().await.why, Why::Told);
-    stream.is_left().await;
+    stream.left().await;
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn an_abandoned_request_ends_its_connection() {
     stream.event("", notification("notifications/tools/list_changed")).await;
     rig.next().await;
     rig.order(Order::Abandon(1)).await;
-    stream.is_left().await;
+    stream.left().await;
     rig.request(2, "ping").await;
     server.next().await.result(json!({}));
     assert_eq!(rig.next().await, answer(2, "{}"));

@@ -192,8 +192,8 @@ async fn dropping_the_work_ends_everything() {
     rig.request(1, "tools/call").await;
     let stream = server.next().await.stream();
     drop(rig);
-    own.is_left().await;
-    stream.is_left().await;
+    own.left().await;
+    stream.left().await;
 }
 
 #[tokio::test]
