@@ -42,23 +42,25 @@ mod tests {
         let read = Operation::ReadResource("a:b".into());
         let call = Operation::CallTool(ToolCall { name: "t".into(), arguments: None, task: None });
         let uri = json!({ "uri": "a:b" });
-        let cases: [(&Operation, i64, Option<&Value>, Era, Era, i64, Option<&Value>); 14] = [
-            (&read, -32002, None, Legacy, Legacy, -32002, None),
-            (&read, -32002, None, Legacy, Modern, -32602, Some(&uri)),
-            (&read, -32002, Some(&uri), Modern, Modern, -32602, Some(&uri)),
-            (&read, -32602, Some(&uri), Modern, Legacy, -32002, Some(&uri)),
-            (&read, -32602, Some(&uri), Modern, Modern, -32602, Some(&uri)),
-            (&read, -32602, None, Modern, Legacy, -32602, None),
-            (&read, -32602, Some(&uri), Legacy, Legacy, -32602, Some(&uri)),
-            (&call, -32002, None, Legacy, Legacy, -32002, None),
-            (&call, -32002, None, Legacy, Modern, -32603, None),
-            (&call, -32042, None, Legacy, Legacy, -32042, None),
-            (&call, -32042, None, Legacy, Modern, -32603, None),
-            (&call, -32021, Some(&uri), Modern, Legacy, -32021, Some(&uri)),
-            (&call, -32020, None, Modern, Modern, -32603, None),
-            (&call, 17, Some(&uri), Legacy, Modern, 17, Some(&uri)),
+        type Told<'a> = (i64, Option<&'a Value>);
+        type Case<'a> = (&'a Operation, i64, Option<&'a Value>, Era, Era, Told<'a>);
+        let cases: [Case<'_>; 14] = [
+            (&read, -32002, None, Legacy, Legacy, (-32002, None)),
+            (&read, -32002, None, Legacy, Modern, (-32602, Some(&uri))),
+            (&read, -32002, Some(&uri), Modern, Modern, (-32602, Some(&uri))),
+            (&read, -32602, Some(&uri), Modern, Legacy, (-32002, Some(&uri))),
+            (&read, -32602, Some(&uri), Modern, Modern, (-32602, Some(&uri))),
+            (&read, -32602, None, Modern, Legacy, (-32602, None)),
+            (&read, -32602, Some(&uri), Legacy, Legacy, (-32602, Some(&uri))),
+            (&call, -32002, None, Legacy, Legacy, (-32002, None)),
+            (&call, -32002, None, Legacy, Modern, (-32603, None)),
+            (&call, -32042, None, Legacy, Legacy, (-32042, None)),
+            (&call, -32042, None, Legacy, Modern, (-32603, None)),
+            (&call, -32021, Some(&uri), Modern, Legacy, (-32021, Some(&uri))),
+            (&call, -32020, None, Modern, Modern, (-32603, None)),
+            (&call, 17, Some(&uri), Legacy, Modern, (17, Some(&uri))),
         ];
-        for (operation, number, data, from, to, expected, told) in cases {
+        for (operation, number, data, from, to, (expected, told)) in cases {
             let error =
                 RpcError { code: Code::Other(number), message: "m".into(), data: data.cloned() };
             let error = for_client(error, operation, from, to);

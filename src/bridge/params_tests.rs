@@ -78,12 +78,15 @@ fn to_a_modern_server_each_request_says_who_speaks() {
     assert_eq!(crossed(r#"{"name":"s__echo"}"#, &hop), loud);
 }
 
-/// A modern client's `_meta`, and what else it says there.
+/// A modern client's call, with what else it says in `_meta`.
 fn modern(capabilities: &str, more: &str) -> String {
-    let client = r#"{"name":"c","version":"0"}"#;
-    format!(
-        r#"{{"name":"s__echo","_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28",{more}"io.modelcontextprotocol/clientCapabilities":{capabilities},"io.modelcontextprotocol/clientInfo":{client},"traceparent":"00-1"}}}}"#
-    )
+    let members = [
+        &format!(r#"{{"name":"s__echo","_meta":{{"{PROTOCOL_VERSION}":"2026-07-28",{more}"#),
+        &format!(r#""{CLIENT_CAPABILITIES}":{capabilities},"#),
+        &format!(r#""{CLIENT_INFO}":{{"name":"c","version":"0"}},"#),
+        r#""traceparent":"00-1"}}"#,
+    ];
+    members.concat()
 }
 
 #[test]

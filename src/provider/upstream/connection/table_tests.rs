@@ -139,6 +139,25 @@ fn apply(table: &mut Table<u64>, account: &mut Account, input: &Input) {
             account.requests.insert(*id, Known::Over);
         }
         Input::Forget(_) => {}
+        Input::Ask { .. } | Input::Withdraw(_) | Input::Settle(_) => {
+            apply_question(table, account, input);
+        }
+        Input::Close => {
+            table.close("it ended");
+            account.closed = true;
+            account.open.clear();
+            for known in account.requests.values_mut() {
+                if matches!(known, Known::Running { .. }) {
+                    *known = Known::Answered;
+                }
+            }
+        }
+    }
+    assert_eq!(table.in_flight(), account.in_flight());
+}
+
+fn apply_question(table: &mut Table<u64>, account: &mut Account, input: &Input) {
+    match input {
         Input::Ask { of, id } => {
             let Ok(owner) = table.owner(*of) else { return };
             assert_eq!(account.requests.get(&owner), Some(&Known::Running { is_call: true }));
@@ -154,18 +173,8 @@ fn apply(table: &mut Table<u64>, account: &mut Account, input: &Input) {
                 account.took(&id);
             }
         }
-        Input::Close => {
-            table.close("it ended");
-            account.closed = true;
-            account.open.clear();
-            for known in account.requests.values_mut() {
-                if matches!(known, Known::Running { .. }) {
-                    *known = Known::Answered;
-                }
-            }
-        }
+        _ => {}
     }
-    assert_eq!(table.in_flight(), account.in_flight());
 }
 
 proptest! {

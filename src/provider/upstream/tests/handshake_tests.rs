@@ -216,7 +216,8 @@ async fn an_end_says_whether_the_question_may_be_its_cause() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handshake_that_makes_no_sense_is_refused() {
-    let answers: [(Value, fn(&OpenError) -> bool); 4] = [
+    type Expected = fn(&OpenError) -> bool;
+    let answers: [(Value, Expected); 4] = [
         (json!({ "protocolVersion": "2024-10-07" }), |e| matches!(e, OpenError::Revision(_))),
         (json!({ "protocolVersion": "2026-07-28" }), |e| matches!(e, OpenError::Revision(_))),
         (json!({}), |e| matches!(e, OpenError::Invalid(_))),

@@ -306,9 +306,9 @@ async fn log_messages_reach_who_wants_them() {
         )
     };
     let say = |fake: &Fake, level: &str, of| {
-        let text = format!(
-            r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"{level}", "data":1.0}}}}"#
-        );
+        let params = format!(r#"{{"level":"{level}", "data":1.0}}"#);
+        let method = r#""method":"notifications/message""#;
+        let text = format!(r#"{{"jsonrpc":"2.0",{method},"params":{params}}}"#);
         fake.say(&text, of);
     };
     let play = async {
