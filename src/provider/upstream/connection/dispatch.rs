@@ -1,6 +1,7 @@
 //! What comes from a server, sorted: answers to their requests, notifications and questions to the
 //! one client that they belong to, and the rest to whoever listens.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -9,9 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, mpsc};
 
-use super::completions::Completions;
 use super::message;
 use super::table::{Fault, Happening, NoOwner, Outcome, Table, Whose};
+use super::visits::Visits;
 use crate::bridge;
 use crate::catalogue::ServerName;
 use crate::protocol::envelope::{Incoming, Notification, Request};
@@ -22,6 +23,8 @@ use crate::provider::{CallContext, Who};
 
 /// News that wait for who listens; who is slower has to take everything as changed.
 const WAITING_NEWS: usize = 256;
+/// How much of what a server says the log shows, in bytes.
+const SHOWN_BYTES: usize = 1_024;
 
 /// What a server tells of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,12 +39,14 @@ pub enum News {
 pub struct Dispatch {
     name: ServerName,
     table: Mutex<Table<Arc<CallContext>>>,
-    completions: Mutex<Completions>,
+    visits: Mutex<Visits>,
     /// Weak, as the wire has the inbox: it is to close when nobody else has something to say.
     orders: OnceLock<mpsc::WeakSender<Order>>,
     /// Whose the whole instance is, where it has a single owner.
     owner: OnceLock<Who>,
     news: broadcast::Sender<News>,
+    /// A question was refused, and the log said so.
+    has_refused: AtomicBool,
 }
 
 impl Dispatch {
@@ -50,10 +55,11 @@ impl Dispatch {
         Self {
             name,
             table: Mutex::default(),
-            completions: Mutex::default(),
+            visits: Mutex::default(),
             orders: OnceLock::new(),
             owner: OnceLock::new(),
             news: broadcast::Sender::new(WAITING_NEWS),
+            has_refused: AtomicBool::new(false),
         }
     }
 
@@ -123,7 +129,7 @@ impl Dispatch {
     /// A call ended with an error that may send its client to URLs.
     pub(super) fn expect_visits(&self, error: &RpcError, who: &Who) {
         if let Some(data) = &error.data {
-            self.completions().expect_all(data, who);
+            self.visits().expect_all(data, who);
         }
     }
 
@@ -162,8 +168,8 @@ impl Dispatch {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn completions(&self) -> MutexGuard<'_, Completions> {
-        self.completions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn visits(&self) -> MutexGuard<'_, Visits> {
+        self.visits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn answered(&self, id: u64, outcome: Outcome) {
@@ -191,7 +197,12 @@ impl Dispatch {
             Ok(None) => {}
             Err(error) => {
                 let (server, why) = (&self.name, &error.message);
-                tracing::info!(%server, method, why, "a question reaches no client");
+                // An operator should know once, and not with each of a thousand questions.
+                if self.has_refused.swap(true, Ordering::Relaxed) {
+                    tracing::debug!(%server, method, why, "a question reaches no client");
+                } else {
+                    tracing::info!(%server, method, why, "a question reaches no client");
+                }
                 self.refuse(id, error);
             }
         }
@@ -208,7 +219,7 @@ impl Dispatch {
         let owner = table.owner(of).map_err(unowned)?;
         if let Some(call) = table.caller(owner) {
             bridge::check_ask(&ask, call.side.capabilities)?;
-            self.completions().expect_of(&ask, &call.side.who);
+            self.visits().expect_of(&ask, &call.side.who);
         }
         let overloaded = |_| RpcError::new(Code::InternalError, "Too many questions are open");
         table.ask(owner, id.clone(), ask).map_err(overloaded)
@@ -235,7 +246,8 @@ impl Dispatch {
             "notifications/subscriptions/acknowledged" => self.acknowledged(params, of),
             "notifications/cancelled" => self.withdrawn(notification),
             other => {
-                tracing::debug!(server = %self.name, method = other, "it told what nobody knows")
+                let method = message::cut(other, SHOWN_BYTES);
+                tracing::debug!(server = %self.name, method, "it told what nobody knows");
             }
         }
     }
@@ -254,7 +266,8 @@ impl Dispatch {
 
     fn logged(&self, params: Option<&RawValue>, of: Option<u64>) {
         let (Some(params), Some(Logged { level })) = (params, read(params)) else { return };
-        tracing::debug!(server = %self.name, ?level, message = params.get(), "it says");
+        let message = message::cut(params.get(), SHOWN_BYTES);
+        tracing::debug!(server = %self.name, ?level, message, "it says");
         let call = self.table().hearer(of).cloned();
         if let Some(call) = call {
             return call.pass_log(level, params);
@@ -271,7 +284,7 @@ impl Dispatch {
         let (Some(params), Some(Completed { elicitation_id })) = (params, read(params)) else {
             return;
         };
-        let client = self.completions().take(&elicitation_id);
+        let client = self.visits().take(&elicitation_id);
         if let Some(client) = client {
             client.notify(&Outgoing::passed("notifications/elicitation/complete", params));
         }

@@ -268,7 +268,7 @@ fn label(raw: &RawValue) -> ServerInfo {
 }
 
 fn cut(text: &str, bytes: usize) -> String {
-    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default().to_owned()
+    message::cut(text, bytes).to_owned()
 }
 
 fn ended() -> OpenError {

@@ -59,3 +59,8 @@ pub(super) fn error(raw: &RawValue) -> RpcError {
         Err(_) => RpcError::new(Code::InternalError, "The server answered with a broken error"),
     }
 }
+
+/// The beginning of a text that a server wrote.
+pub(super) fn cut(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
+}

@@ -5,13 +5,13 @@
 
 mod as_task;
 mod calls;
-mod completions;
 mod dispatch;
 mod handshake;
 mod line;
 mod lists;
 mod message;
 mod table;
+mod visits;
 mod watch;
 
 use std::collections::BTreeSet;

@@ -16,9 +16,9 @@ const MAX_VISITS: usize = 256;
 
 /// The visits that a server may tell of.
 #[derive(Default)]
-pub(super) struct Completions(VecDeque<(String, Weak<dyn ClientLink>)>);
+pub(super) struct Visits(VecDeque<(String, Weak<dyn ClientLink>)>);
 
-impl Completions {
+impl Visits {
     /// A client is asked; where that sends it to a URL, it wants to hear of its visit.
     pub(super) fn expect_of(&mut self, ask: &Ask, who: &Who) {
         #[derive(Deserialize)]
