@@ -63,7 +63,7 @@ impl Work {
         };
         let (why, cause) = match first {
             First::Child(status) => {
-                let _ = timeout(LAST_WORDS, outputs).await;
+                last_words(&mut outputs).await;
                 return end(status, &vitals, &tail);
             }
             First::Orders(Written::All) => {
@@ -75,7 +75,7 @@ impl Work {
         };
         // Mostly that is how an end begins.
         if let Ok(status) = timeout(SILENCE, beside(tree.ended(), &mut outputs)).await {
-            let _ = timeout(LAST_WORDS, &mut outputs).await;
+            last_words(&mut outputs).await;
             return end(status, &vitals, &tail);
         }
         stop(&mut tree, outputs, shutdown).await;
@@ -87,7 +87,7 @@ impl Work {
 async fn stop(tree: &mut Tree, mut outputs: Outputs, shutdown: Duration) -> Option<ExitStatus> {
     let status = beside(tree.stop(shutdown), &mut outputs).await;
     if !tree.runs() {
-        let _ = timeout(LAST_WORDS, outputs).await;
+        last_words(&mut outputs).await;
         return status;
     }
     drop(outputs);
@@ -96,6 +96,14 @@ async fn stop(tree: &mut Tree, mut outputs: Outputs, shutdown: Duration) -> Opti
         tracing::error!(target: "erlmcp::upstream", "a process can't be killed, and is left over");
     }
     status
+}
+
+/// Takes what a child that has ended said last. One that was heard to the end has no more, and
+/// would be waited for in vain.
+async fn last_words(outputs: &mut Outputs) {
+    if !outputs.is_terminated() {
+        let _ = timeout(LAST_WORDS, outputs).await;
+    }
 }
 
 /// Does the work, and takes what the child says meanwhile.
