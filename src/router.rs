@@ -178,12 +178,8 @@ fn under_own_name(mut operation: Operation, name: &str) -> Operation {
 
 fn unknown(operation: &Operation) -> RpcError {
     match operation {
-        Operation::CallTool(call) => {
-            RpcError::new(Code::InvalidParams, format!("Unknown tool: {}", call.name))
-        }
-        Operation::GetPrompt(call) => {
-            RpcError::new(Code::InvalidParams, format!("Unknown prompt: {}", call.name))
-        }
+        Operation::CallTool(call) => RpcError::unknown("tool", &call.name),
+        Operation::GetPrompt(call) => RpcError::unknown("prompt", &call.name),
         Operation::ReadResource(uri) => RpcError::resource_not_found(uri),
         Operation::Complete(_) => RpcError::invalid_params("unknown ref"),
     }

@@ -1,5 +1,7 @@
 //! JSON-RPC errors: the codes this node emits, and the public half of a failure.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -130,6 +132,28 @@ impl Blame {
     }
 }
 
+/// Longest name of the peer's own that an error repeats, in characters.
+const NAME_CHARS: usize = 128;
+/// Longest reason that quotes what the peer sent, in characters.
+const WHY_CHARS: usize = 1_000;
+
+/// A text as an error repeats it: whatever its length, the peer knows it already.
+pub fn quoted(text: &str) -> Cow<'_, str> {
+    cut(text, NAME_CHARS)
+}
+
+/// The beginning of a reason that may quote anything that the peer sent.
+pub fn reason(text: &str) -> Cow<'_, str> {
+    cut(text, WHY_CHARS)
+}
+
+fn cut(text: &str, chars: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(chars).and_then(|(end, _)| text.get(..end)) {
+        Some(begin) => Cow::Owned(format!("{begin}…")),
+        None => Cow::Borrowed(text),
+    }
+}
+
 /// What the peer is told: a code, one sentence, and data where a program can act on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RpcError {
@@ -156,8 +180,8 @@ impl RpcError {
 
     /// A revision that isn't served; `data` names those that are.
     pub fn unsupported_version(requested: &str) -> Self {
-        Self::new(Code::UnsupportedProtocolVersion, "Unsupported protocol version")
-            .with_data(json!({ "supported": Revision::served(), "requested": requested }))
+        let data = json!({ "supported": Revision::served(), "requested": quoted(requested) });
+        Self::new(Code::UnsupportedProtocolVersion, "Unsupported protocol version").with_data(data)
     }
 
     /// The client lacks a capability; `needed` has the shape of a client's capabilities.
@@ -173,12 +197,22 @@ impl RpcError {
 
     /// Parameters are missing or wrong.
     pub fn invalid_params(why: impl std::fmt::Display) -> Self {
-        Self::new(Code::InvalidParams, format!("Invalid params: {why}"))
+        Self::new(Code::InvalidParams, format!("Invalid params: {}", reason(&why.to_string())))
+    }
+
+    /// There is no such tool or prompt.
+    pub fn unknown(what: &'static str, name: &str) -> Self {
+        Self::new(Code::InvalidParams, format!("Unknown {what}: {}", quoted(name)))
+    }
+
+    /// The session is over.
+    pub fn session_ended() -> Self {
+        Self::new(Code::SessionNotFound, "The session has ended; initialize a new one")
     }
 
     /// A method that this era doesn't know.
     pub fn method_not_found(method: &str) -> Self {
-        Self::new(Code::MethodNotFound, format!("Method not found: {method}"))
+        Self::new(Code::MethodNotFound, format!("Method not found: {}", quoted(method)))
     }
 
     /// Something crashed under the request. The outcome is unknown, so nothing runs it again.
@@ -277,6 +311,22 @@ mod tests {
             let number = code.number(Era::Modern);
             assert!(!(-32768..=-32000).contains(&number), "{code:?}");
         }
+    }
+
+    #[test]
+    fn what_the_peer_sent_is_not_repeated_at_any_length() {
+        let long = "é".repeat(100_000);
+        for error in [
+            RpcError::method_not_found(&long),
+            RpcError::unsupported_version(&long),
+            RpcError::unknown("tool", &long),
+            RpcError::invalid_params(&long),
+        ] {
+            let text = serde_json::to_string(&error.for_era(Era::Legacy)).unwrap();
+            assert!(text.chars().count() < 1_200 && text.contains("é…"), "{text}");
+        }
+        let short = RpcError::unknown("tool", "x");
+        assert_eq!(short.message, "Unknown tool: x");
     }
 
     #[test]

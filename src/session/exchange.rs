@@ -129,7 +129,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.0.finish_with(true, |inner| {
             Err(if inner.record.has_ended() {
-                RpcError::new(Code::SessionNotFound, "The session has ended; initialize a new one")
+                RpcError::session_ended()
             } else if inner.health.status() >= Status::Draining {
                 RpcError::new(Code::ShuttingDown, "The node stopped before it was done")
             } else {
