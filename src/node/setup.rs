@@ -234,7 +234,13 @@ fn endpoint(
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Endpoint(Arc::new(Parts {
         http: config.http,
-        work: Work { published: published.clone(), timeout: request_timeout, rounds, tasks },
+        work: Work {
+            published: published.clone(),
+            timeout: request_timeout,
+            rounds,
+            tasks,
+            unsent: metrics.unsent(),
+        },
         sessions,
         upstreams,
         room,

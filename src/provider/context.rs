@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use futures_util::future::BoxFuture;
@@ -11,12 +10,14 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::pace::Pace;
 use super::waits::Waits;
 use super::{CallError, Questions};
 use crate::protocol::notification::{LogMessage, Outgoing, Progress};
 use crate::protocol::splice::Edits;
 use crate::protocol::{Ask, AskError, ClientCapabilities, Level, ParamsText, Revision, RpcError};
 use crate::telemetry::Spent;
+use crate::telemetry::metrics::Unsent;
 
 /// The way from a running call to its client, beside the answer.
 pub trait ClientLink: Send + Sync {
@@ -140,8 +141,8 @@ pub struct CallContext {
     pub deadline: Instant,
     /// How long the call waited for its client.
     pub(super) waits: Waits,
-    /// The bits of the last progress told, which has to grow.
-    told: Arc<AtomicU64>,
+    /// What it told its client.
+    pub(super) pace: Arc<Pace>,
 }
 
 impl fmt::Debug for CallContext {
@@ -153,8 +154,8 @@ impl fmt::Debug for CallContext {
 impl CallContext {
     /// The context of a call that ends at `deadline`.
     pub fn new(side: Side, cancelled: CancellationToken, deadline: Instant) -> Self {
-        let told = Arc::new(AtomicU64::new(f64::NEG_INFINITY.to_bits()));
-        Self { side, cancelled, deadline, waits: Waits::default(), told }
+        let pace = Arc::new(Pace::new(Unsent::default()));
+        Self { side, cancelled, deadline, waits: Waits::default(), pace }
     }
 
     /// The revision of the client's edge.
@@ -162,47 +163,51 @@ impl CallContext {
         self.side.revision
     }
 
+    /// Counts what is not sent, since it comes too fast.
+    pub(super) fn counting(self, unsent: Unsent) -> Self {
+        Self { pace: Arc::new(Pace::new(unsent)), ..self }
+    }
+
     /// Tells the client how far the work is, where it asked for that. What doesn't grow is not
-    /// told, as the specification wants.
+    /// told, as the specification wants; of what comes too fast, the newest.
     pub fn progress(&self, progress: Progress) {
         let Some(token) = &self.side.progress_token else { return };
-        if self.grows(progress.progress) {
-            self.side.client.notify(&Outgoing::progress(token, &progress));
-        }
+        // JSON has no other numbers; a total that isn't one is not known.
+        let total = progress.total.filter(|total| total.is_finite());
+        let progress = Progress { total, ..progress };
+        self.pace.progress(&*self.side.client, progress.progress, || {
+            Some(Outgoing::progress(token, &progress))
+        });
     }
 
     /// The same with what another server told, of which everything stays but the token.
     pub(super) fn pass_progress(&self, progress: f64, params: &RawValue) {
         let Some(token) = &self.side.progress_token else { return };
-        if !self.grows(progress) {
-            return;
-        }
-        let mut edits = Edits::default();
-        edits.put("progressToken", token.as_ref().to_owned());
-        if let Ok(params) = RawValue::from_string(edits.apply(Some(params))) {
-            self.side.client.notify(&Outgoing::passed("notifications/progress", &params));
-        }
-    }
-
-    fn grows(&self, progress: f64) -> bool {
-        let grows = self.told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bits| {
-            (progress > f64::from_bits(bits)).then(|| progress.to_bits())
+        self.pace.progress(&*self.side.client, progress, || {
+            let mut edits = Edits::default();
+            edits.put("progressToken", token.as_ref().to_owned());
+            let params = RawValue::from_string(edits.apply(Some(params))).ok()?;
+            Some(Outgoing::passed("notifications/progress", &params))
         });
-        grows.is_ok()
     }
 
-    /// Sends a log message, where the client wants messages of this level.
+    /// Sends a log message, where the client wants messages of this level. One that comes too fast
+    /// is lost.
     pub fn log(&self, message: &LogMessage) {
-        if self.side.client.log_level().is_some_and(|level| message.level >= level) {
-            self.side.client.notify(&Outgoing::log(message));
+        if self.wants(message.level) {
+            self.pace.log(&*self.side.client, || Outgoing::log(message));
         }
     }
 
     /// The same with what another server said.
     pub(super) fn pass_log(&self, level: Level, params: &RawValue) {
-        if self.side.client.log_level().is_some_and(|wanted| level >= wanted) {
-            self.side.client.notify(&Outgoing::passed("notifications/message", params));
+        if self.wants(level) {
+            self.pace.log(&*self.side.client, || Outgoing::passed("notifications/message", params));
         }
+    }
+
+    fn wants(&self, level: Level) -> bool {
+        self.side.client.log_level().is_some_and(|wanted| level >= wanted)
     }
 
     /// Asks the client several things at once, and gives its answers by their keys. In the legacy

@@ -198,6 +198,7 @@ mod tests {
             side: Side::silent(Revision::V2025_11_25),
             timeout: Duration::from_secs(10),
             cancelled: CancellationToken::new(),
+            unsent: Default::default(),
         };
         match run(Arc::new(server().unwrap()), job).await {
             Ok(Ended::Questions(_)) => "asks".to_owned(),

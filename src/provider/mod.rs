@@ -5,6 +5,7 @@ pub mod circle;
 pub mod context;
 pub mod demo;
 pub mod native;
+mod pace;
 pub mod rmcp;
 pub mod run;
 pub mod upstream;

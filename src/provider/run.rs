@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{CallContext, CallError, Provider, ProviderCall, Questions, Side};
+use crate::protocol::error::reason;
 use crate::protocol::{Code, Operation, ResultObject, Revision, RpcError};
+use crate::telemetry::metrics::Unsent;
 
 /// What a call needs beside its provider.
 pub struct Job {
@@ -24,6 +26,8 @@ pub struct Job {
     pub timeout: Duration,
     /// Its cancellation.
     pub cancelled: CancellationToken,
+    /// Counts what it tells its client too fast.
+    pub unsent: Unsent,
 }
 
 /// How a call ended that did not fail.
@@ -43,24 +47,29 @@ pub enum Ended {
 pub async fn run(provider: Arc<dyn Provider>, job: Job) -> Result<Ended, RpcError> {
     let deadline = Instant::now() + job.timeout;
     let revision = job.side.revision;
-    let context = CallContext::new(job.side, job.cancelled.clone(), deadline);
-    let waits = context.waits.clone();
+    let context = CallContext::new(job.side, job.cancelled.clone(), deadline).counting(job.unsent);
+    let (waits, pace) = (context.waits.clone(), Arc::clone(&context.pace));
+    let client = Arc::clone(&context.side.client);
     let call = ProviderCall { operation: job.operation, context };
     // A panic may happen before the future exists, too.
     let future = AssertUnwindSafe(async move { provider.call(call).await }).catch_unwind();
     tokio::select! {
         biased;
         () = job.cancelled.cancelled() => Err(RpcError::cancelled()),
-        outcome = future => match outcome {
-            Ok(result) => conclude(result, revision),
-            Err(_panic) => Err(RpcError::crashed("tool handler")),
-        },
+        outcome = future => {
+            pace.flush(&*client);
+            match outcome {
+                Ok(result) => conclude(result, revision),
+                Err(_panic) => Err(RpcError::crashed("tool handler")),
+            }
+        }
         // Out of the task's budget: work that is always ready uses all of it up.
         () = unconstrained(waits.spent(deadline)) => {
             // Work that the handler started elsewhere learns that nobody waits any more.
             job.cancelled.cancel();
             Err(RpcError::timed_out(millis(job.timeout)))
         }
+        never = pace.keep_up(&*client) => match never {},
     }
 }
 
@@ -82,7 +91,7 @@ fn conclude(
         Err(CallError::Failed(error)) => Err(error),
         Err(CallError::InputRequired(questions)) => Ok(Ended::Questions(*questions)),
         Err(CallError::InvalidArguments(why)) if revision.bad_arguments_are_results() => {
-            let text = format!("Invalid arguments: {why}");
+            let text = format!("Invalid arguments: {}", reason(&why));
             let result = ResultObject::of(&json!({
                 "content": [{ "type": "text", "text": text }],
                 "isError": true,
@@ -90,7 +99,8 @@ fn conclude(
             result.map(Ended::Result)
         }
         Err(CallError::InvalidArguments(why)) => {
-            Err(RpcError::new(Code::InvalidParams, format!("Invalid arguments: {why}")))
+            let why = format!("Invalid arguments: {}", reason(&why));
+            Err(RpcError::new(Code::InvalidParams, why))
         }
     }
 }
@@ -146,7 +156,9 @@ mod tests {
         }
         let operation = Operation::ReadResource(mood.to_owned());
         let (side, timeout) = (Side::silent(revision), Duration::from_secs(60));
-        match run_boxed(Arc::new(Moody), Job { operation, side, timeout, cancelled }).await {
+        let unsent = Unsent::default();
+        let job = Job { operation, side, timeout, cancelled, unsent };
+        match run_boxed(Arc::new(Moody), job).await {
             Ok(Ended::Result(result)) => Ok(serde_json::to_string(&result).unwrap()),
             Ok(Ended::Questions(_)) => Ok("questions".to_owned()),
             Err(error) => Err(error.code),
@@ -158,7 +170,9 @@ mod tests {
         let operation = Operation::ReadResource("is always busy".to_owned());
         let side = Side::silent(Revision::LATEST);
         let (timeout, cancelled) = (Duration::from_millis(20), CancellationToken::new());
-        let error = run(Arc::new(Moody), Job { operation, side, timeout, cancelled }).await;
+        let unsent = Unsent::default();
+        let job = Job { operation, side, timeout, cancelled, unsent };
+        let error = run(Arc::new(Moody), job).await;
         assert_eq!(error.unwrap_err().code, Code::TimedOut);
     }
 

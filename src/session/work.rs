@@ -15,6 +15,7 @@ use crate::provider::{ClientLink, Provider, Side};
 use crate::registry::{Published, Snapshot};
 use crate::router::{Route, discover, list, route};
 use crate::tasks::{self, Choice, Inside, NewTask, Owner, Tasks};
+use crate::telemetry::metrics::Unsent;
 
 /// The single outcome of a request.
 pub type Outcome = Result<ResultObject, RpcError>;
@@ -30,6 +31,8 @@ pub struct Work {
     pub rounds: Rounds,
     /// What goes on after its request is answered.
     pub tasks: Tasks,
+    /// Counts what is told to clients too fast.
+    pub unsent: Unsent,
 }
 
 /// A request with its way settled.
@@ -167,7 +170,8 @@ impl Work {
         let (rounds, scope) = (self.rounds.clone(), caller.scope.clone());
         let inputs = Arc::clone(&side.inputs);
         let hints = asked.is_some() && matches!(operation, Operation::ReadResource(_));
-        let job = Job { operation, side, timeout: self.timeout, cancelled };
+        let unsent = self.unsent.clone();
+        let job = Job { operation, side, timeout: self.timeout, cancelled, unsent };
         let running = run_boxed(provider, job);
         Planned::Run(Box::pin(async move {
             match (running.await?, asked) {
@@ -193,11 +197,11 @@ impl Work {
     ) -> Planned {
         let (tasks, owner, client) =
             (self.tasks.clone(), caller.owner.clone(), caller.later.clone());
-        let revision = side.revision;
+        let (revision, unsent) = (side.revision, self.unsent.clone());
         let work = move |inside: Inside| -> BoxFuture<'static, Outcome> {
             let side = Side { client: inside.client, ..side };
             let (timeout, cancelled) = (inside.time_limit, inside.cancelled);
-            let running = run_boxed(provider, Job { operation, side, timeout, cancelled });
+            let running = run_boxed(provider, Job { operation, side, timeout, cancelled, unsent });
             Box::pin(async move {
                 match running.await? {
                     Ended::Result(result) => Ok(result),

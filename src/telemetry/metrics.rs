@@ -122,6 +122,22 @@ pub struct ClientOperationLabels {
     pub error_type: String,
 }
 
+/// Labels of `erlmcp_notifications_unsent_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct UnsentLabels {
+    /// `progress` or `log`.
+    pub kind: &'static str,
+}
+
+/// What calls told their clients faster than clients are told; clones share the values.
+#[derive(Debug, Clone, Default)]
+pub struct Unsent {
+    /// Steps of progress that a newer one took the place of.
+    pub progress: Counter,
+    /// Log messages that were left out.
+    pub log: Counter,
+}
+
 /// An event stream that is open.
 #[derive(Debug)]
 pub struct OpenStream(Gauge);
@@ -154,6 +170,8 @@ pub struct Metrics {
     pub sessions_evicted: Counter,
     /// `erlmcp_open_streams`
     pub streams: Family<SessionLabels, Gauge>,
+    /// `erlmcp_notifications_unsent_total`
+    pub notifications_unsent: Family<UnsentLabels, Counter>,
     /// `erlmcp_tasks`
     pub tasks: Family<TaskLabels, Gauge>,
     /// `erlmcp_requests_in_flight`
@@ -188,6 +206,7 @@ impl Default for Metrics {
             session_duration: Histogram::new(exponential_buckets(1.0, 4.0, 9)),
             sessions_evicted: Counter::default(),
             streams: Family::default(),
+            notifications_unsent: Family::default(),
             tasks: Family::default(),
             in_flight: Gauge::default(),
             rejected: Family::default(),
@@ -248,6 +267,11 @@ impl Metrics {
             self.sessions_evicted.clone(),
         );
         book.add("erlmcp_open_streams", "Open event streams", self.streams.clone());
+        book.add(
+            "erlmcp_notifications_unsent",
+            "Steps of progress and log messages that came too fast to be sent",
+            self.notifications_unsent.clone(),
+        );
         book.add("erlmcp_tasks", "Tasks that are kept", self.tasks.clone());
         book.add("erlmcp_requests_in_flight", "Requests in the node", self.in_flight.clone());
         book.add("erlmcp_rejected", "Requests refused by a limit or rule", self.rejected.clone());
@@ -311,6 +335,12 @@ impl Metrics {
         let gauge = self.streams.get_or_create(&SessionLabels { era, transport }).clone();
         gauge.inc();
         OpenStream(gauge)
+    }
+
+    /// The counters of what is not sent.
+    pub fn unsent(&self) -> Unsent {
+        let counter = |kind| self.notifications_unsent.get_or_create_owned(&UnsentLabels { kind });
+        Unsent { progress: counter("progress"), log: counter("log") }
     }
 
     /// Counts a refusal.

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use erlmcp::catalogue::{Definition, Offer, ServerName};
-use erlmcp::protocol::notification::{LogMessage, Progress};
+use erlmcp::protocol::notification::{LogMessage, Outgoing, Progress};
 use erlmcp::protocol::{Ask, AskKind, Kind, Level, Operation, ResultObject, RpcError};
 use erlmcp::provider::{CallContext, CallError, Event, Hosted, Provider, ProviderCall};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, broadcast};
 
 pub(crate) struct Talker {
-    tools: Mutex<Vec<&'static str>>,
+    tools: Mutex<Vec<String>>,
     events: broadcast::Sender<Event>,
     /// What `wait` waits for.
     pub(crate) go: std::sync::Arc<Semaphore>,
@@ -21,18 +22,23 @@ pub(crate) struct Talker {
 
 impl Default for Talker {
     fn default() -> Self {
-        let tools = Mutex::new(vec![
+        let tools = [
             "tell", "ask", "wait", "work", "burst", "release", "flood", "grow", "headers",
-        ]);
+            "verbatim",
+        ];
+        let tools = Mutex::new(tools.map(ToOwned::to_owned).to_vec());
         let (events, go) = (broadcast::Sender::new(16), std::sync::Arc::new(Semaphore::new(0)));
         Self { tools, events, go }
     }
 }
 
 impl Talker {
-    /// One tool more.
+    /// One tool more, of a name that there wasn't: one that is there already counts for nothing.
     pub(crate) fn grow(&self) {
-        self.tools.lock().unwrap().push("new");
+        let mut tools = self.tools.lock().unwrap();
+        let name = format!("new{}", tools.len());
+        tools.push(name);
+        drop(tools);
         self.events.send(Event::ListChanged(Kind::Tools)).unwrap();
     }
 
@@ -61,7 +67,7 @@ impl Hosted for Talker {
             "region": { "type": "string", "x-mcp-header": "Region" },
         } } });
         let names = self.tools.lock().unwrap().clone();
-        let tools = names.into_iter().map(|name| {
+        let tools = names.iter().map(|name| {
             let mut rest = schema.clone();
             if name == "work" {
                 rest["execution"] = json!({ "taskSupport": "optional" });
@@ -92,12 +98,16 @@ impl Provider for Talker {
                 let content = json!({ "content": [{ "type": "text", "text": "grown" }] });
                 std::future::ready(Ok(ResultObject::of(&content).unwrap())).boxed()
             }
+            Operation::CallTool(tool) if tool.name == "verbatim" => {
+                std::future::ready(Ok(verbatim(&context))).boxed()
+            }
             Operation::CallTool(tool) => async move {
                 let text = match tool.name.as_str() {
                     "tell" => tell(&context),
                     "ask" => ask(&context).await?,
                     "work" => {
                         go.acquire().await.unwrap().forget();
+                        log(&context, Level::Info, "worked");
                         "worked".to_owned()
                     }
                     "burst" => {
@@ -121,7 +131,7 @@ impl Provider for Talker {
                         let mut pace = tokio::time::interval(std::time::Duration::from_millis(2));
                         while go.try_acquire().map(|go| go.forget()).is_err() {
                             for _ in 0..10 {
-                                log(&context, Level::Info, &"x".repeat(10_000));
+                                shout(&context, &"x".repeat(10_000));
                             }
                             pace.tick().await;
                         }
@@ -155,6 +165,19 @@ impl Provider for Talker {
 
 fn log(context: &CallContext, level: Level, text: &str) {
     context.log(&LogMessage { level, logger: None, data: json!(text) });
+}
+
+/// Its parameters as they came, in a result that is written oddly.
+fn verbatim(context: &CallContext) -> ResultObject {
+    let params = context.side.params.as_ref().map_or("null", |params| params.get());
+    let text = format!(r#"{{ "n" : 1.10,  "params":{params}, "content":[] }}"#);
+    ResultObject::from_raw(RawValue::from_string(text).unwrap()).unwrap()
+}
+
+/// Past the pace at which calls tell things.
+fn shout(context: &CallContext, text: &str) {
+    let message = LogMessage { level: Level::Info, logger: None, data: json!(text) };
+    context.side.client.notify(&Outgoing::log(&message));
 }
 
 /// Three steps of progress, one of them backwards, and messages of three levels.

@@ -113,7 +113,7 @@ fn tool(name: &str, arguments: Value) -> Operation {
 
 fn job(operation: Operation, side: Side) -> Job {
     let (timeout, cancelled) = (Duration::from_secs(60), CancellationToken::new());
-    Job { operation, side, timeout, cancelled }
+    Job { operation, side, timeout, cancelled, unsent: Default::default() }
 }
 
 async fn outcome(server: &Arc<dyn Hosted>, job: Job) -> Result<Ended, RpcError> {
