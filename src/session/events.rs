@@ -70,6 +70,11 @@ impl Reader {
     pub fn stream(&self) -> StreamId {
         self.stream
     }
+
+    /// The event that it reads on behind; number 0 stands for none.
+    pub fn place(&self) -> EventId {
+        EventId { stream: self.stream, event: self.next.saturating_sub(1) }
+    }
 }
 
 /// What a reader finds.

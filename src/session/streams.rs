@@ -103,6 +103,11 @@ impl Streams {
 }
 
 impl Reading {
+    /// The event that it reads on behind: [`Streams::read_behind`] gets here again.
+    pub fn place(&self) -> EventId {
+        self.reader.place()
+    }
+
     /// Waits for what comes next; never [`Found::Nothing`].
     pub async fn next(&mut self) -> Found {
         loop {

@@ -227,6 +227,13 @@ impl Session {
         Events::open(Method::POST, &self.url, &headers, body).await
     }
 
+    /// The session's own stream, behind what primes it: 2025-11-25 alone has that.
+    pub(crate) async fn own_stream(&self) -> Events {
+        let mut own = self.stream(None).await;
+        assert_eq!(own.next().await.unwrap().short(), "priming");
+        own
+    }
+
     /// The session's own stream, or what comes behind an event.
     pub(crate) async fn stream(&self, last: Option<&str>) -> Events {
         let mut headers = vec![("mcp-session-id", self.id.as_str())];

@@ -115,6 +115,30 @@ async fn a_question_is_refused_timed_out_or_withdrawn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_own_stream_of_a_session_is_primed_at_once() {
+    let node = TestNode::start().await;
+    let session = asked_session(&node, "2025-11-25").await;
+    let mut own = session.stream(None).await;
+    let primed = own.next().await.unwrap();
+    assert_eq!((primed.short().as_str(), primed.retry.is_empty()), ("priming", false));
+    node.talker.grow();
+    let first = own.next().await.unwrap();
+    assert_eq!(first.short(), "notifications/tools/list_changed");
+    assert_ne!(first.id, primed.id);
+    // What came meanwhile is there for who comes back with that id; and nothing before it.
+    let mut resumed = session.stream(Some(&primed.id)).await;
+    assert_eq!(resumed.next().await.unwrap().id, first.id);
+    drop(resumed);
+    let mut again = session.stream(None).await;
+    assert_eq!(again.next().await.unwrap().id, first.id, "it stands behind what was taken");
+    let old = asked_session(&node, "2025-06-18").await;
+    let mut own = old.stream(None).await;
+    node.talker.grow();
+    assert_eq!(own.next().await.unwrap().short(), "notifications/tools/list_changed");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_stream_is_resumed_without_loss_or_repetition() {
     let node = TestNode::start().await;
     let session = asked_session(&node, "2025-11-25").await;
@@ -142,6 +166,7 @@ async fn a_broken_stream_is_resumed_without_loss_or_repetition() {
     // What nobody gave out resumes nothing.
     for unknown in ["x", "0-9999"] {
         let mut own = session.stream(Some(unknown)).await;
+        assert_eq!(own.next().await.unwrap().short(), "priming");
         node.talker.update("talk://nobody");
         node.talker.grow();
         assert_eq!(own.next().await.unwrap().short(), "notifications/tools/list_changed");
@@ -196,7 +221,7 @@ async fn changes_reach_those_who_want_to_know() {
     let own = Session::open(client(), &format!("{}/mcp/demo", node.url), "2025-11-25").await;
     let subscribe = request(1, "resources/subscribe", json!({ "uri": "talk://clock" }));
     assert_eq!(one.post(&subscribe).await.json()["result"], json!({}));
-    let mut streams = [one.stream(None).await, two.stream(None).await, own.stream(None).await];
+    let mut streams = [one.own_stream().await, two.own_stream().await, own.own_stream().await];
     node.talker.update("talk://other");
     node.talker.update("talk://clock");
     node.talker.grow();
@@ -223,9 +248,9 @@ async fn changes_reach_those_who_want_to_know() {
         one.post(&request(3, "tools/list", json!({}))).await.text.matches("talk__new").count()
     };
     within(async { while list().await < 1 {} }).await;
-    let mut later = one.stream(None).await;
+    let mut later = one.own_stream().await;
     assert_eq!(later.next().await.unwrap().short(), changed);
-    let mut quiet = own.stream(None).await;
+    let mut quiet = own.own_stream().await;
     within(node.node.stop(std::time::Duration::from_secs(5))).await;
     assert_eq!(quiet.rest().await, Vec::<String>::new(), "nothing changed at the other server");
 }
@@ -234,7 +259,7 @@ async fn changes_reach_those_who_want_to_know() {
 async fn the_death_of_a_session_s_actor_ends_no_stream() {
     let node = TestNode::start().await;
     let session = asked_session(&node, "2025-11-25").await;
-    let mut own = session.stream(None).await;
+    let mut own = session.own_stream().await;
     let mut call = session.events(&tool_call(1, "talk__ask", json!({}))).await;
     call.next().await.unwrap();
     call.next().await.unwrap();
@@ -263,11 +288,11 @@ async fn an_open_stream_keeps_its_session_and_a_later_one_takes_its_place() {
     })
     .await;
     let (kept, idle) = (node.session().await, node.session().await);
-    let mut first = kept.stream(None).await;
+    let mut first = kept.own_stream().await;
     let table = &node.node.sessions().table;
     until(|| table.len() == 1).await;
     assert_eq!(idle.post(&request(1, "ping", json!({}))).await.status, StatusCode::NOT_FOUND);
-    let second = kept.stream(None).await;
+    let second = kept.own_stream().await;
     assert!(first.next().await.is_none(), "one reader each");
     assert_eq!(kept.post(&request(1, "ping", json!({}))).await.status, StatusCode::OK);
     drop(second);
@@ -346,7 +371,7 @@ async fn batches_are_answered_in_2025_03_26_only() {
 async fn streams_end_when_the_node_drains() {
     let node = TestNode::start().await;
     let session = node.session().await;
-    let mut own: Events = session.stream(None).await;
+    let mut own: Events = session.own_stream().await;
     let (_, rest) = tokio::join!(node.stop(), own.rest());
     assert!(rest.is_empty());
 }

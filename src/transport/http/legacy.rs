@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use futures_util::stream::unfold;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::{self, unfold};
 use http::StatusCode;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -120,7 +122,7 @@ pub async fn asked(
             let answer = Answer::of(endpoint.response(id, record.revision, *outcome), Era::Legacy);
             Answer { place, ..answer }.into()
         }
-        Ok(First::Stream(reading)) => Reply::Events(events(endpoint, record, reading, None)),
+        Ok(First::Stream(reading)) => Reply::Events(events(endpoint, record, None, reading, None)),
         // An exchange answers even when it is dropped.
         Err(_dropped) => {
             Answer::refuse(StatusCode::OK, Some(id), RpcError::crashed("session")).into()
@@ -251,18 +253,20 @@ pub fn get(endpoint: &Endpoint, scope: &Scope, headers: &Headers, accepts: Accep
         return Answer::refuse(StatusCode::NOT_ACCEPTABLE, None, error).into();
     }
     let last = headers.last_event_id.as_deref().and_then(EventId::parse);
-    let reading = match last {
-        Some(last) if last.stream != StreamId::OWN => record.streams.read_behind(last),
-        // On the session's own stream, an id that isn't known begins anew.
-        Some(last) => {
-            record.streams.read_behind(last).or_else(|| record.streams.read(StreamId::OWN))
-        }
-        None => record.streams.read(StreamId::OWN),
+    let (own, resumed) = (StreamId::OWN, last.and_then(|last| record.streams.read_behind(last)));
+    let reading = match (resumed, last) {
+        (Some(resumed), _) => Some((None, resumed)),
+        (None, Some(last)) if last.stream != own => None,
+        // An id that isn't known on the session's own stream begins anew, like none.
+        (None, _) => record.streams.read(own).map(|reading| {
+            let primed = record.revision.primes_streams().then(|| sse::priming(reading.place()));
+            (primed, reading)
+        }),
     };
     match reading {
-        Some(reading) => {
+        Some((primed, reading)) => {
             let ending = Some(endpoint.0.ending.clone());
-            Reply::Events(events(endpoint, record, reading, ending))
+            Reply::Events(events(endpoint, record, primed, reading, ending))
         }
         // Nothing comes on this stream any more. It is the one status by which clients do not come
         // back (HTML, "Server-sent events"): after an empty stream they would, for ever.
@@ -281,22 +285,25 @@ pub fn delete(endpoint: &Endpoint, scope: &Scope, headers: &Headers) -> Answer {
     }
 }
 
-/// A stream's events as a response. `ending` ends one that would go on for ever.
+/// A stream's events as a response, behind what primes it. `ending` ends one that would go on for
+/// ever.
 fn events(
     endpoint: &Endpoint,
     record: Arc<Record>,
+    primed: Option<Bytes>,
     reading: Reading,
     ending: Option<CancellationToken>,
 ) -> warp::reply::Response {
     let parts = &endpoint.0;
     let open = (parts.metrics.open_stream("legacy", record.transport.as_str()), InUse::of(&record));
     let state = (reading, ending.unwrap_or_default(), open);
-    sse::response(unfold(state, |(mut reading, ending, open)| async move {
+    let events = unfold(state, |(mut reading, ending, open)| async move {
         let event = match ending.run_until_cancelled(reading.next()).await? {
             Found::Event(id, data) if data.is_empty() => sse::priming(id),
             Found::Event(id, data) => sse::message(Some(id), &data),
             Found::Nothing | Found::End => return None,
         };
         Some((event, (reading, ending, open)))
-    }))
+    });
+    sse::response(stream::iter(primed).chain(events))
 }

@@ -246,7 +246,7 @@ async fn cancellations_subscriptions_and_resumption() {
     for (session, uri) in [(&one, "talk://one"), (&two, "talk://two")] {
         session.post(&request(2, "resources/subscribe", json!({ "uri": uri }))).await;
     }
-    let (mut first, mut second) = (one.stream(None).await, two.stream(None).await);
+    let (mut first, mut second) = (one.own_stream().await, two.own_stream().await);
     for uri in ["talk://one", "talk://two"].repeat(50) {
         node.talker.update(uri);
         let (events, own) =

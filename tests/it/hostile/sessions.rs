@@ -12,7 +12,7 @@ use reqwest::{Method, StatusCode};
 async fn the_streams_of_a_deleted_session_end() {
     let node = TestNode::start().await;
     let session = node.session().await;
-    let mut own = session.stream(None).await;
+    let mut own = session.own_stream().await;
     let mut call = session.events(&crate::harness::tool_call(1, "talk__wait", json!({}))).await;
     call.next().await.unwrap();
     let headers = [("mcp-session-id", session.id.as_str())];
@@ -36,7 +36,7 @@ async fn abandoned_sessions_make_room() {
     let bystander = Bystander::of(&node).await;
     let url = format!("{}/mcp", node.url);
     let listener = node.session().await;
-    let mut stream = listener.stream(None).await;
+    let mut stream = listener.own_stream().await;
     let caller = node.session().await;
     let held = {
         let caller = caller.clone();
@@ -67,7 +67,7 @@ async fn sessions_in_use_are_not_thrown_out() {
     let node = TestNode::start_with(|config| config.sessions.max = 2).await;
     let (one, two) = (node.session().await, node.session().await);
     let (_streams, refused) =
-        ([one.stream(None).await, two.stream(None).await], initialize("2025-11-25"));
+        ([one.own_stream().await, two.own_stream().await], initialize("2025-11-25"));
     let refused = node.post("/mcp", &[], &refused).await;
     assert_eq!((refused.status, refused.code()), (StatusCode::SERVICE_UNAVAILABLE, -31003));
     node.stop().await;
