@@ -38,6 +38,9 @@ pub struct Listen {
     pub ending: CancellationToken,
     /// Who answers.
     pub server: ServerInfo,
+    /// Whether it shares its way with other messages. Then its end, which no connection tells, is
+    /// told as a cancellation too (2026-07-28, "Cancellation").
+    pub shares_way: bool,
 }
 
 struct Listening {
@@ -54,6 +57,7 @@ struct Listening {
 enum Step {
     Acknowledge,
     Tell,
+    Answer,
     Over,
 }
 
@@ -152,6 +156,10 @@ impl Listening {
     async fn next(&mut self) -> Option<Bytes> {
         match self.step {
             Step::Over => return None,
+            Step::Answer => {
+                self.step = Step::Over;
+                return Some(self.listen.answer());
+            }
             Step::Acknowledge => {
                 self.step = Step::Tell;
                 return Some(self.listen.acknowledgement());
@@ -175,9 +183,14 @@ impl Listening {
                 Ok(Some(notification)) => return Some(listen.encode(&notification)),
                 Ok(None) => {}
                 Err(RecvError::Lagged(_)) => self.waiting = listen.everything(),
+                Err(RecvError::Closed) if listen.shares_way => {
+                    self.step = Step::Answer;
+                    let over = Outgoing::cancelled(&listen.id, "the server ends the subscription");
+                    return Some(listen.encode(&over));
+                }
                 Err(RecvError::Closed) => {
                     self.step = Step::Over;
-                    return Some(self.listen.answer());
+                    return Some(listen.answer());
                 }
             }
         }

@@ -120,11 +120,12 @@ async fn modern_requests_on_standard_input() {
     node.write(&request(3, "tools/list", json!({}))).await;
     assert_eq!(node.read().await["error"]["code"], -32600, "legacy needs a session");
     let (code, rest) = node.close().await;
-    assert_eq!((code, rest.len()), (Some(0), 1), "{rest:?}");
-    assert_eq!(
-        (&rest[0]["id"], &rest[0]["result"]["resultType"]),
-        (&json!("l"), &json!("complete"))
-    );
+    assert_eq!((code, rest.len()), (Some(0), 2), "{rest:?}");
+    assert_eq!(rest[0]["method"], "notifications/cancelled");
+    assert_eq!(rest[0]["params"]["requestId"], "l");
+    assert_eq!(rest[0]["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "l");
+    let last = (&rest[1]["id"], &rest[1]["result"]["resultType"]);
+    assert_eq!(last, (&json!("l"), &json!("complete")));
 }
 
 /// A client of 2024-11-05.
@@ -179,6 +180,41 @@ async fn http_and_sse_of_2024() {
     let mut quiet = Old::open(&node).await;
     let (_, rest) = tokio::join!(node.stop(), quiet.events.rest());
     assert!(rest.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_counted_and_an_ended_session_can_be_opened_anew() {
+    let node = TestNode::start_with(|config| config.http.legacy_sse = true).await;
+    let mut old = Old::open(&node).await;
+    let ping = request(1, "ping", json!({}));
+    for refused in ["what?", &format!("[{ping}]"), &request(2, "tools/list", json!({}))] {
+        old.send(refused).await;
+        assert!(old.read().await["error"].is_object());
+    }
+    old.send(&initialize("2025-11-25")).await;
+    assert_eq!(old.read().await["result"]["protocolVersion"], "2025-11-25");
+    old.send(&initialize("2025-11-25")).await;
+    assert_eq!(old.read().await["error"]["code"], -32600);
+    let metrics = node.node.metrics().encode().unwrap();
+    let refused = [("", -32700), ("", -32600), ("tools/list", -32600), ("initialize", -32600)];
+    for (method, code) in refused {
+        let method = format!(r#"mcp_method_name="{method}",gen_ai_tool_name="""#);
+        let labels = format!(r#"{method},error_type="{code}",mcp_protocol_version="""#);
+        let line = format!("mcp_server_operation_duration_seconds_count{{{labels}}} 1");
+        assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
+    }
+    // An operator, or its age, ends the session.
+    let sessions = node.node.sessions();
+    sessions.end(&sessions.table.all()[0]);
+    old.send(&ping).await;
+    assert_eq!(old.read().await["id"], 1);
+    old.send(&request(3, "tools/list", json!({}))).await;
+    assert_eq!(old.read().await["error"]["code"], -31004);
+    old.send(&initialize("2025-06-18")).await;
+    assert_eq!(old.read().await["result"]["protocolVersion"], "2025-06-18");
+    node.talker.grow();
+    assert_eq!(old.read().await["method"], "notifications/tools/list_changed");
+    node.stop().await;
 }
 
 /// A session of 2025-11-25 on such a pipe.

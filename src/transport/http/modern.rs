@@ -229,6 +229,7 @@ fn open_listen(
         tasks: parts.work.tasks.clone(),
         ending: parts.ending.clone(),
         server: parts.server.clone(),
+        shares_way: false,
     };
     let open: OpenStream = parts.metrics.open_stream("modern", "http");
     let messages = listen.messages(&parts.work.published).map(move |message| {

@@ -12,11 +12,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalogue::Scope;
+use crate::protocol::envelope::DecodeError;
 use crate::protocol::header::Headers;
 use crate::protocol::meta::{self, Edge};
 use crate::protocol::{
     Asked, Body, Code, Era, Incoming, Limits, Method, Notification, Params, ParamsText, Request,
-    RequestId, Response, ResultObject, RpcError, decode_body,
+    RequestId, Response, ResultObject, Revision, RpcError, decode_body,
 };
 use crate::session::events::{Found, StreamId};
 use crate::session::exchange::{Exchange, Way};
@@ -24,6 +25,7 @@ use crate::session::table::InUse;
 use crate::session::work::Outcome;
 use crate::session::{Record, Transport};
 use crate::telemetry::Observation;
+use crate::telemetry::observation::refused;
 use crate::transport::http::endpoint::Endpoint;
 use crate::transport::http::{batch, legacy, mcp};
 
@@ -62,8 +64,12 @@ impl Link {
         Self { endpoint, scope, transport, out, record: Arc::default() }
     }
 
-    /// The session, once there is one.
+    /// The session, once there is one, and as long as nobody ended it.
     pub fn record(&self) -> Option<Arc<Record>> {
+        self.last_record().filter(|record| !record.has_ended())
+    }
+
+    fn last_record(&self) -> Option<Arc<Record>> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -103,7 +109,9 @@ impl Pipe {
         let incoming = match decode_body(message, Limits::default()) {
             Ok(Body::One(incoming)) => incoming,
             Ok(Body::Batch(messages)) => return self.batch(messages).await,
-            Err(error) => return self.send(error.id, Err(error.error)).await,
+            Err(DecodeError { id, error }) => {
+                return self.refuse(Era::Legacy, id, None, error).await;
+            }
         };
         match incoming {
             Incoming::Request(request) => self.asked(request).await,
@@ -121,7 +129,8 @@ impl Pipe {
     /// Says that a message was too long to be read.
     pub async fn refuse_long(&self, limit: usize) {
         let why = format!("Invalid request: a message may have {limit} bytes");
-        self.send(None, Err(RpcError::new(Code::InvalidRequest, why))).await;
+        let error = RpcError::new(Code::InvalidRequest, why);
+        self.refuse(Era::Legacy, None, None, error).await;
     }
 
     /// Waits until the modern requests are answered. Streams have no end of their own.
@@ -134,7 +143,9 @@ impl Pipe {
         let text = params.map(ParamsText::from);
         let params = match Params::of(text.as_ref()) {
             Ok(params) => params,
-            Err(error) => return self.send(Some(id), Err(error)).await,
+            Err(error) => {
+                return self.refuse(Era::Legacy, Some(id), Some(&method), error).await;
+            }
         };
         let edge = meta::edge(&Headers::default(), &params);
         let request = Asked { id, method, params };
@@ -150,14 +161,15 @@ impl Pipe {
         let Some(record) = link.record() else {
             return self.initialize(request).await;
         };
-        let id = request.id.clone();
-        if request.method == Method::Initialize.as_str() {
-            let why = "This session is already initialized";
-            return self.send(Some(id), Err(RpcError::new(Code::InvalidRequest, why))).await;
+        let (id, method) = (request.id.clone(), request.method.as_str());
+        if method == Method::Initialize.as_str() {
+            let error = RpcError::new(Code::InvalidRequest, "This session is already initialized");
+            return self.refuse(Era::Legacy, Some(id), Some(method), error).await;
         }
         let parts = &link.endpoint.0;
         let Some(place) = parts.admission.admit() else {
-            return self.send(Some(id), Err(mcp::overloaded_error(&link.endpoint))).await;
+            let error = mcp::overloaded_error(&link.endpoint);
+            return self.refuse(Era::Legacy, Some(id), Some(method), error).await;
         };
         let Ok(answer) = link.out.clone().reserve_owned().await else { return };
         let way = Way::Pipe { answer, rest: link.out.clone() };
@@ -169,17 +181,25 @@ impl Pipe {
 
     async fn initialize(&mut self, request: Asked<'_>) {
         let link = &self.link;
-        if request.method == Method::Ping.as_str() {
-            return self.send(Some(request.id), Ok(ResultObject::empty())).await;
+        let (id, method) = (request.id.clone(), request.method.as_str());
+        if method == Method::Ping.as_str() {
+            let (metrics, revision) = (&link.endpoint.0.metrics, Revision::LATEST_LEGACY);
+            let outcome = Ok(ResultObject::empty());
+            Observation::begin(metrics, &id, method, revision).finish(&outcome);
+            return self.send(Era::Legacy, Some(id), outcome).await;
         }
-        if request.method != Method::Initialize.as_str() {
-            let why = "There is no session; initialize first";
-            let error = RpcError::new(Code::InvalidRequest, why);
-            return self.send(Some(request.id), Err(error)).await;
+        if method != Method::Initialize.as_str() {
+            let error = match link.last_record() {
+                None => {
+                    RpcError::new(Code::InvalidRequest, "There is no session; initialize first")
+                }
+                Some(_) => RpcError::session_ended(),
+            };
+            return self.refuse(Era::Legacy, Some(id), Some(method), error).await;
         }
         let (outcome, record) =
             legacy::open(&link.endpoint, &link.scope, link.transport, &request).await;
-        self.send(Some(request.id), outcome).await;
+        self.send(Era::Legacy, Some(id), outcome).await;
         if let Some(record) = record {
             self.link.opened(Arc::clone(&record));
             self.pump(&record);
@@ -207,10 +227,7 @@ impl Pipe {
         });
     }
 
-    async fn batch(
-        &mut self,
-        messages: Vec<Result<Incoming, crate::protocol::envelope::DecodeError>>,
-    ) {
+    async fn batch(&mut self, messages: Vec<Result<Incoming, DecodeError>>) {
         let link = self.link.clone();
         match link.record().filter(|record| record.revision.has_batches()) {
             Some(record) => {
@@ -224,7 +241,7 @@ impl Pipe {
                     }
                 });
             }
-            None => self.send(None, Err(batch::unknown())).await,
+            None => self.refuse(Era::Legacy, None, None, batch::unknown()).await,
         }
     }
 
@@ -241,11 +258,13 @@ impl Pipe {
         }
     }
 
-    async fn send(&self, id: Option<RequestId>, outcome: Outcome) {
-        self.send_as(Era::Legacy, id, outcome).await;
+    /// Answers what nobody works on; it is logged and counted.
+    async fn refuse(&self, era: Era, id: Option<RequestId>, method: Option<&str>, error: RpcError) {
+        refused(&self.link.endpoint.0.metrics, id.as_ref(), method, &error);
+        self.send(era, id, Err(error)).await;
     }
 
-    async fn send_as(&self, era: Era, id: Option<RequestId>, outcome: Outcome) {
+    async fn send(&self, era: Era, id: Option<RequestId>, outcome: Outcome) {
         let message = Response { id, outcome }.encode(era);
         // A client that is gone reads no answer.
         let _ = self.link.out.send(Bytes::from(message)).await;

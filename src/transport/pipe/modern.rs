@@ -52,7 +52,7 @@ impl Pipe {
             Err(error) => error,
         };
         seen.finish(&Err(error.clone()));
-        self.send_as(Era::Modern, Some(request.id), Err(error)).await;
+        self.send(Era::Modern, Some(request.id), Err(error)).await;
     }
 
     /// Notes a request among the running ones.
@@ -147,6 +147,7 @@ impl Pipe {
             tasks: parts.work.tasks.clone(),
             ending,
             server: parts.server.clone(),
+            shares_way: true,
         };
         let open = parts.metrics.open_stream("modern", self.link.transport.as_str());
         let messages = listen.messages(&parts.work.published);
