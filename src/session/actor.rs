@@ -7,7 +7,7 @@
 //! which each of its requests gets exactly one error.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::exchange::Exchange;
-use super::link::{OwnLink, Question, SessionLink};
+use super::link::{Question, SessionLink};
 use super::machine::{AskId, Effect, Input, Machine, Ticket};
 use super::table::Record;
 use super::work::{Caller, Outcome, Planned, Work};
@@ -28,7 +28,7 @@ use crate::protocol::error::ReceivedError;
 use crate::protocol::meta::Extras;
 use crate::protocol::notification::Outgoing;
 use crate::protocol::{AskError, Call, Code, Notification, RequestId, ResultObject, RpcError};
-use crate::provider::{Inputs, Side, Who};
+use crate::provider::{ClientLink, Inputs, Side, Who};
 
 /// What all sessions share.
 #[derive(Clone)]
@@ -83,8 +83,6 @@ type Reply = oneshot::Sender<Result<Box<RawValue>, AskError>>;
 pub struct SessionState {
     record: Arc<Record>,
     caller: Caller,
-    /// What tasks tell goes here as long as this incarnation lives.
-    _later: Arc<OwnLink>,
     machine: Machine,
     running: HashMap<Ticket, Running>,
     questions: HashMap<AskId, (Ticket, Reply)>,
@@ -107,13 +105,12 @@ impl Actor for Session {
         if record.has_ended() {
             myself.stop(None);
         }
-        let later = Arc::new(OwnLink(Arc::clone(&record)));
-        let weak = Arc::downgrade(&later);
+        // What tasks tell goes on to the client whichever incarnation there is.
+        let later: Weak<dyn ClientLink> = Arc::<Record>::downgrade(&record);
         let caller =
-            Caller { scope: record.scope.clone(), owner: record.owner(), later: Some(weak) };
+            Caller { scope: record.scope.clone(), owner: record.owner(), later: Some(later) };
         Ok(SessionState {
             caller,
-            _later: later,
             record,
             machine: Machine::new(self.0.max_in_flight),
             running: HashMap::new(),

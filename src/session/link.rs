@@ -94,12 +94,11 @@ impl ClientLink for SessionLink {
     }
 }
 
-/// The session's own stream, for what belongs to no request any more: what tasks tell.
-pub struct OwnLink(pub Arc<Record>);
-
-impl ClientLink for OwnLink {
+/// The session's own stream, for what belongs to no request any more: what tasks tell. It goes on
+/// whichever incarnation of the actor there is.
+impl ClientLink for Record {
     fn notify(&self, notification: &Outgoing) {
-        self.0.streams.push(StreamId::OWN, Bytes::from(notification.encode(None)));
+        self.streams.push(StreamId::OWN, Bytes::from(notification.encode(None)));
     }
 
     fn ask(&self, _: Ask) -> BoxFuture<'static, Result<Box<RawValue>, AskError>> {
@@ -107,7 +106,7 @@ impl ClientLink for OwnLink {
     }
 
     fn log_level(&self) -> Option<Level> {
-        Some(self.0.level())
+        Some(self.level())
     }
 
     fn can_wait(&self) -> bool {

@@ -162,6 +162,27 @@ async fn a_killed_session_fails_its_own_requests_once_and_goes_on() {
     node.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_tells_its_client_on_when_the_session_s_actor_was_killed() {
+    let node = TestNode::start().await;
+    let session = node.session().await;
+    let work = json!({ "name": "talk__work", "arguments": {}, "task": {} });
+    let created = session.post(&request(1, "tools/call", work)).await.json();
+    assert_eq!(created["result"]["task"]["status"], "working", "{created}");
+    let record = node.node.sessions().table.find(&session.id, &Scope::Federated).unwrap();
+    kill(|| record.actor().borrow().as_ref().map(|actor| actor.get_cell())).await;
+    let mut own = session.own_stream().await;
+    node.talker.go.add_permits(1);
+    loop {
+        let event = within(own.next()).await.unwrap();
+        if event.short() == "notifications/message" {
+            assert_eq!(event.json()["params"]["data"], "worked");
+            break;
+        }
+    }
+    node.stop().await;
+}
+
 /// Kills a part on which no request depends: no call fails, not even those in flight.
 async fn nobody_notices(find: impl Fn(&Slots) -> Option<ActorCell>) {
     let node = TestNode::start().await;
@@ -249,7 +270,7 @@ async fn a_revival_outlives_whoever_asked_for_it() {
 async fn what_changes_while_the_bulletin_is_down_is_told_by_the_next() {
     let node = TestNode::start().await;
     let session = node.session().await;
-    let mut stream = session.stream(None).await;
+    let mut stream = session.own_stream().await;
     let root = node.node.root();
     within(root.terminate_child("bulletin")).await.unwrap();
     node.talker.grow();
