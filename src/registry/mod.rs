@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -70,10 +71,8 @@ impl Actor for Registry {
     ) -> Result<RegistryState, ActorProcessingErr> {
         let Config { published, hosted, naming } = config;
         let mut listening = JoinSet::new();
-        for server in hosted {
-            // Listening before asking: no change falls between the two.
-            let events = server.events();
-            if timeout(FIRST_OFFER, announce(&server, &naming, &published)).await.is_err() {
+        for First { server, events, is_told } in first_offers(hosted, &naming, &published).await {
+            if !is_told {
                 tracing::warn!(server = %server.name(), "slow to say what it offers");
                 let (server, published) = (Arc::clone(&server), published.clone());
                 let naming = naming.clone();
@@ -106,6 +105,30 @@ impl Actor for Registry {
         }
         Ok(())
     }
+}
+
+/// A hosted server that was asked what it offers.
+struct First {
+    server: Arc<dyn Hosted>,
+    /// What it told since.
+    events: broadcast::Receiver<Event>,
+    /// Whether it said so in time.
+    is_told: bool,
+}
+
+/// Asks all servers at once: one that is slow keeps no other waiting.
+async fn first_offers(
+    hosted: Vec<Arc<dyn Hosted>>,
+    naming: &Naming,
+    published: &Published,
+) -> Vec<First> {
+    let ask = |server: Arc<dyn Hosted>| async move {
+        // Listening before asking: no change falls between the two.
+        let events = server.events();
+        let is_told = timeout(FIRST_OFFER, announce(&server, naming, published)).await.is_ok();
+        First { server, events, is_told }
+    };
+    join_all(hosted.into_iter().map(ask)).await
 }
 
 /// Announces what a server offers. Where it panics, what was announced before stays.
@@ -163,5 +186,48 @@ async fn listen(
         if !matches!(event, Event::ListChanged(_)) {
             published.tell(&server.name(), event, Circle::All);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::BoxFuture;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::catalogue::{Offer, ServerName};
+    use crate::protocol::ResultObject;
+    use crate::provider::{CallError, ProviderCall};
+
+    /// It never says what it offers.
+    struct Mute(broadcast::Sender<Event>);
+
+    impl Provider for Mute {
+        fn call(&self, _: ProviderCall) -> BoxFuture<'static, Result<ResultObject, CallError>> {
+            std::future::pending().boxed()
+        }
+    }
+
+    impl Hosted for Mute {
+        fn name(&self) -> ServerName {
+            "mute".into()
+        }
+
+        fn offer(&self) -> BoxFuture<'static, Offer> {
+            std::future::pending().boxed()
+        }
+
+        fn events(&self) -> broadcast::Receiver<Event> {
+            self.0.subscribe()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_servers_are_waited_for_side_by_side() {
+        let mute = || Arc::new(Mute(broadcast::Sender::new(1))) as Arc<dyn Hosted>;
+        let start = Instant::now();
+        let first = first_offers((0..10).map(|_| mute()).collect(), &Published::default()).await;
+        assert!(first.len() == 10 && first.iter().all(|first| !first.is_told));
+        assert_eq!(start.elapsed(), FIRST_OFFER);
     }
 }
