@@ -37,3 +37,4 @@ mod streams;
 mod talker;
 mod tasks;
 mod upstreams;
+mod verbatim;
