@@ -226,7 +226,8 @@ mod tests {
     async fn slow_servers_are_waited_for_side_by_side() {
         let mute = || Arc::new(Mute(broadcast::Sender::new(1))) as Arc<dyn Hosted>;
         let start = Instant::now();
-        let first = first_offers((0..10).map(|_| mute()).collect(), &Published::default()).await;
+        let (all, naming) = ((0..10).map(|_| mute()).collect(), Naming::default());
+        let first = first_offers(all, &naming, &Published::default()).await;
         assert!(first.len() == 10 && first.iter().all(|first| !first.is_told));
         assert_eq!(start.elapsed(), FIRST_OFFER);
     }

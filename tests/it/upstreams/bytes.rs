@@ -31,7 +31,8 @@ async fn nothing_is_read_and_written_anew() {
         );
         let call = |tool: &str, meta: &str| {
             format!(
-                r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"bad__{tool}","arguments":{ARGUMENTS}{meta}}}}}"#
+                r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{}}}"#,
+                format_args!(r#"{{"name":"bad__{tool}","arguments":{ARGUMENTS}{meta}}}"#)
             )
         };
         for tool in ["line", "verbatim"] {

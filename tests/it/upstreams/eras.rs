@@ -194,7 +194,11 @@ async fn questions_reach_the_client_and_its_answers_the_server() {
         (
             "sample",
             "sampling/createMessage",
-            json!({ "role": "assistant", "model": "m", "content": { "type": "text", "text": "x" } }),
+            json!({
+                "role": "assistant",
+                "model": "m",
+                "content": { "type": "text", "text": "x" },
+            }),
         ),
         ("roots", "roots/list", json!({ "roots": [{ "uri": "file:///r", "name": "r" }] })),
     ];
@@ -318,7 +322,7 @@ async fn changes_reach_those_who_asked() {
             ("change_resource", "notifications/resources/updated"),
             ("change_tools", "notifications/tools/list_changed"),
         ] {
-            // The server hears of a subscription by the side, so what changes at once may be missed.
+            // The server hears of a subscription by the side: what changes at once may be missed.
             let changed = async {
                 assert_eq!(session.post(&request(3, "tools/call", call(tool))).await.code(), 0);
             };
