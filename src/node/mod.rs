@@ -1,11 +1,12 @@
 //! A node: what `main` and the tests share.
 
 mod doors;
+mod fronts;
 pub mod reload;
 mod setup;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,13 +22,12 @@ use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, Status};
 use crate::transport::control::{self, Orders};
 use crate::transport::http::endpoint::Endpoint;
-use crate::transport::http::responder::Responder;
-use crate::transport::http::{Connections, Socket, listener};
 use crate::transport::stdio::Stdio;
 use crate::tree::Slots;
 use crate::upstreams::Upstreams;
 
 pub use doors::{Doors, Ends, Listeners};
+use fronts::Fronts;
 pub use reload::Reload;
 pub use setup::Setup;
 
@@ -35,8 +35,6 @@ pub use setup::Setup;
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// How long connections may take to carry the last answers away.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
-/// Connections of probes and scrapers at once.
-const OPERATOR_CONNECTIONS: usize = 64;
 
 /// Why there is no node.
 #[derive(Debug, thiserror::Error)]
@@ -64,38 +62,12 @@ pub enum NodeError {
     Server(#[from] BuildError),
 }
 
-/// One listener and what it accepted; both live above the listener's actor.
-struct Front {
-    socket: Socket,
-    connections: Connections,
-}
-
-impl Front {
-    fn new(listener: TcpListener, max: usize, config: &Config) -> Result<Self, NodeError> {
-        let socket = Socket::new(listener).map_err(NodeError::Socket)?;
-        Ok(Self { socket, connections: Connections::new(max, config.http.header_timeout()) })
-    }
-
-    fn listener(&self, responder: Responder) -> listener::Config {
-        let (socket, connections) = (self.socket.clone(), self.connections.clone());
-        listener::Config { socket, responder, connections }
-    }
-
-    /// Accepts nothing any more; what is under way goes on.
-    fn close(&self) {
-        self.socket.close();
-        self.connections.close();
-    }
-}
-
 /// A running node. Dropping it kills its tree.
 pub struct Node {
     root: Root<SupervisorRef>,
     slots: Slots,
     endpoint: Endpoint,
-    public: Option<Front>,
-    operators: Option<Front>,
-    control: Option<control::Front>,
+    fronts: Fronts,
     orders: Orders,
     reload: Option<Reload>,
     stdio: Option<Stdio>,
@@ -127,12 +99,12 @@ impl Node {
 
     /// Where MCP is served over HTTP; port 0 where it isn't.
     pub fn http_address(&self) -> SocketAddr {
-        self.public.as_ref().map_or(NOWHERE, |front| front.socket.address())
+        self.fronts.public.as_ref().map_or(NOWHERE, |front| front.socket.address())
     }
 
     /// Where operators look; port 0 where they can't.
     pub fn metrics_address(&self) -> SocketAddr {
-        self.operators.as_ref().map_or(NOWHERE, |front| front.socket.address())
+        self.fronts.operators.as_ref().map_or(NOWHERE, |front| front.socket.address())
     }
 
     /// The root supervisor.
@@ -202,7 +174,7 @@ impl Node {
         parts.health.reach(Status::Draining);
         tracing::info!(in_flight = parts.admission.in_flight(), "the node drains");
         tokio::time::sleep(if drain.is_zero() { drain } else { self.delay }).await;
-        if let Some(public) = &self.public {
+        if let Some(public) = &self.fronts.public {
             public.close();
         }
         parts.ending.cancel();
@@ -227,7 +199,7 @@ impl Node {
         let _ = timeout(LAST_ANSWERS, carried).await;
         self.end();
         // Last, so that who waits for the end at the control socket finds all ports free.
-        if let Some(control) = &self.control {
+        if let Some(control) = &self.fronts.control {
             control.close().await;
         }
         stopped.unwrap_or(ExitReason::Killed)
@@ -236,7 +208,7 @@ impl Node {
     /// Ends everything at once.
     pub fn kill(&self) {
         self.end();
-        if let Some(control) = &self.control {
+        if let Some(control) = &self.fronts.control {
             control.abort();
         }
     }
@@ -244,7 +216,7 @@ impl Node {
     /// Ends all but conversations with operators.
     fn end(&self) {
         self.root.kill();
-        for front in self.public.iter().chain(&self.operators) {
+        for front in self.fronts.over_http() {
             front.close();
             front.connections.abort();
         }
@@ -252,7 +224,7 @@ impl Node {
     }
 
     async fn connections_closed(&self) {
-        if let Some(public) = &self.public {
+        if let Some(public) = &self.fronts.public {
             public.connections.closed().await;
         }
     }

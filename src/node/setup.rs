@@ -1,6 +1,5 @@
 //! What a node is made of, and its start.
 
-use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -8,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::field::display;
 
+use super::fronts::{Front, Fronts};
 use super::reload::{Load, Reload};
-use super::{Doors, Ends, Front, LAST_ANSWERS, Node, NodeError, OPERATOR_CONNECTIONS, STOP_GRACE};
+use super::{Doors, Ends, LAST_ANSWERS, Node, NodeError, STOP_GRACE};
 use crate::admission::Admission;
-use crate::catalogue::{Naming, Scope};
+use crate::catalogue::Naming;
 use crate::config::{Config, environment};
 use crate::protocol::meta::ServerInfo;
 use crate::provider::Hosted;
@@ -21,17 +21,15 @@ use crate::registry::{self, Published};
 use crate::session::rounds::Rounds;
 use crate::session::seal::Seal;
 use crate::session::shelf::Shelf;
-use crate::session::{self, Sessions, Table, Transport, Work};
+use crate::session::{self, Sessions, Table, Work};
 use crate::tasks::Tasks;
 use crate::telemetry::supervision::RestartCounter;
 use crate::telemetry::{Health, Metrics, Status};
 use crate::transport::control::{self, Methods, Orders};
 use crate::transport::http::body::Room;
 use crate::transport::http::endpoint::{Endpoint, Parts};
-use crate::transport::http::guard::Guard;
-use crate::transport::http::responder::Responder;
-use crate::transport::http::{descriptors, routes, sse2024};
-use crate::transport::pipe::{self, Link};
+use crate::transport::http::sse2024;
+use crate::transport::pipe;
 use crate::transport::stdio::Stdio;
 use crate::tree::{self, Slots, tree};
 use crate::upstreams::{Open, Pace, Shared, Specs, Upstreams, Wires};
@@ -106,54 +104,31 @@ impl Setup {
     /// Where a socket or the tree fails.
     pub async fn start(self) -> Result<Node, NodeError> {
         let Self { config, doors, hosted, opener, pace, load } = self;
-        let (slots, published) = (Slots::default(), Published::default());
-        let delay = config.shutdown.delay();
-        let front = |listener: Option<TcpListener>, max| {
-            listener.map(|listener| Front::new(listener, max, &config)).transpose()
-        };
-        let public = front(doors.http, descriptors::connections(config.http.max_connections))?;
-        let operators = front(doors.metrics, OPERATOR_CONNECTIONS)?;
-        let control = doors.control.map(control::Front::new);
-        let drain_limit = delay + config.shutdown.drain();
-        let max_in_flight = config.requests.max_in_flight_per_session;
-        let ask_timeout = config.sessions.ask_timeout();
-        let metrics = Metrics::default();
+        let (slots, published, metrics) =
+            (Slots::default(), Published::default(), Metrics::default());
+        let fronts = Fronts::open(doors.http, doors.metrics, doors.control, &config)?;
+        let (delay, naming) = (config.shutdown.delay(), naming(&config));
         let mut shared = Shared::new(published.clone(), metrics.clone(), opener, Parked::default());
-        shared.pace = pace;
-        let naming = if config.upstreams.prefix_names {
-            Naming::Prefixed(config.upstreams.separator.as_str().into())
-        } else {
-            Naming::Plain
-        };
-        shared.naming.clone_from(&naming);
+        (shared.naming, shared.pace) = (naming.clone(), pace);
         let upstreams = Upstreams::new(config.mcp_servers.clone(), shared);
-        let reload =
-            load.map(|load| Reload::new(load, config.clone(), upstreams.clone(), metrics.clone()));
-        let endpoint = endpoint(config, &slots, &published, metrics, upstreams);
+        let endpoint = endpoint(&config, &slots, &published, metrics, upstreams);
         let parts = &endpoint.0;
-        let responder = |routes, front: &Front| {
-            let address = front.socket.address();
-            let (hosts, origins) = (&parts.http.allowed_hosts, &parts.http.allowed_origins);
-            let guard = Guard::new(address, hosts, origins);
-            front.listener(Responder::new(routes, guard, parts.metrics.clone()))
-        };
+        let reload = load.map(|load| {
+            let (upstreams, metrics) = (parts.upstreams.clone(), parts.metrics.clone());
+            Reload::new(load, config.clone(), upstreams, metrics)
+        });
         let methods = Methods(Arc::new(control::methods::Parts {
             endpoint: endpoint.clone(),
             root: OnceLock::new(),
             orders: Orders::default(),
-            stop_limit: STOP_GRACE + LAST_ANSWERS,
-            drain_limit,
+            stop_limit: STOP_GRACE + LAST_ANSWERS + parts.upstreams.stop_limit(),
+            drain_limit: delay + config.shutdown.drain(),
             reload: reload.clone().map(Reload::by_operators),
         }));
-        let listener = |front| control::listener::Config { front, methods: methods.clone() };
         let ends = TaskTracker::new();
         let stdio = doors.stdio.map(|Ends { reader, writer }| {
             let room = pipe::room(&endpoint);
             Stdio::new(reader, writer, parts.http.body_limit_bytes, room, &ends)
-        });
-        let served = stdio.clone().map(|stdio| {
-            let (scope, out) = (Scope::Federated, stdio.out());
-            (stdio, Link::new(endpoint.clone(), scope, Transport::Stdio, out))
         });
         let root = tree(tree::Parts {
             slots: slots.clone(),
@@ -162,42 +137,31 @@ impl Setup {
             tasks: parts.work.tasks.clone(),
             session: session::actor::Config {
                 work: parts.work.clone(),
-                max_in_flight,
-                ask_timeout,
+                max_in_flight: config.requests.max_in_flight_per_session,
+                ask_timeout: config.sessions.ask_timeout(),
             },
             sessions: parts.sessions.clone(),
             published,
-            transports: tree::Transports {
-                http: public.as_ref().map(|front| responder(routes::public(&endpoint), front)),
-                metrics: operators
-                    .as_ref()
-                    .map(|front| responder(routes::operators(&endpoint), front)),
-                control: control.clone().map(listener),
-                stdio: served,
-            },
+            transports: fronts.transports(&endpoint, &methods, stdio.clone()),
             observer: Arc::new(RestartCounter(parts.metrics.clone())),
         });
         let root = root.start().await?;
         let _ = methods.0.root.set((*root).clone());
         parts.health.reach(Status::Ok);
         let orders = methods.0.orders.clone();
-        let node = Node {
-            root,
-            slots,
-            endpoint,
-            public,
-            operators,
-            control,
-            orders,
-            reload,
-            stdio,
-            ends,
-            delay,
-        };
+        let node = Node { root, slots, endpoint, fronts, orders, reload, stdio, ends, delay };
         let address = |front: &Option<Front>| front.as_ref().map(|f| display(f.socket.address()));
-        let (http, metrics) = (address(&node.public), address(&node.operators));
+        let (http, metrics) = (address(&node.fronts.public), address(&node.fronts.operators));
         tracing::info!(http, metrics, "the node serves");
         Ok(node)
+    }
+}
+
+/// How tools and prompts are called on the federated endpoint.
+fn naming(config: &Config) -> Naming {
+    match config.upstreams.prefix_names {
+        true => Naming::Prefixed(config.upstreams.separator.as_str().into()),
+        false => Naming::Plain,
     }
 }
 
@@ -206,7 +170,7 @@ const STATES: &str = "erlmcp request state v1";
 
 /// What all requests share.
 fn endpoint(
-    config: Config,
+    config: &Config,
     slots: &Slots,
     published: &Published,
     metrics: Metrics,
@@ -220,7 +184,7 @@ fn endpoint(
         table: Table::new(config.sessions.max, config.sessions.kept(), shelf),
         supervisor: slots.sessions.clone(),
         starts: TaskTracker::new(),
-        config: config.sessions,
+        config: config.sessions.clone(),
         tasks: tasks.clone(),
         upstreams: upstreams.clone(),
         metrics: metrics.clone(),
@@ -233,7 +197,7 @@ fn endpoint(
     let (room, listening) = (room(), room());
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Endpoint(Arc::new(Parts {
-        http: config.http,
+        http: config.http.clone(),
         work: Work {
             published: published.clone(),
             timeout: request_timeout,
@@ -253,7 +217,7 @@ fn endpoint(
         ending: CancellationToken::new(),
         stopping: CancellationToken::new(),
         server: ServerInfo { name: "erlmcp".to_owned(), version },
-        node_name: config.node.name,
+        node_name: config.node.name.clone(),
         started: Instant::now(),
     }))
 }

@@ -158,6 +158,12 @@ impl Upstreams {
         futures_util::future::join_all(closing).await;
     }
 
+    /// The longest time that [`close`](Self::close) may take.
+    pub fn stop_limit(&self) -> Duration {
+        let limits = self.boards().into_iter().filter(|board| board.spec().enabled);
+        limits.map(|board| board.stop_limit()).max().unwrap_or_default()
+    }
+
     /// Whether a server is one of them.
     pub fn knows(&self, name: &str) -> bool {
         self.0.boards.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
