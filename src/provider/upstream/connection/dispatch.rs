@@ -2,11 +2,10 @@
 //! one client that they belong to, and the rest to whoever listens.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, mpsc};
 
@@ -15,16 +14,13 @@ use super::table::{Fault, Happening, NoOwner, Outcome, Table, Whose};
 use super::visits::Visits;
 use crate::bridge;
 use crate::catalogue::ServerName;
-use crate::protocol::envelope::{Incoming, Notification, Request};
-use crate::protocol::notification::Outgoing;
-use crate::protocol::{Ask, Code, Kind, Level, RequestId, RpcError};
+use crate::protocol::envelope::{Incoming, Request};
+use crate::protocol::{Ask, Code, Kind, RequestId, RpcError};
 use crate::provider::upstream::wire::{Failure, Inbox, Order};
 use crate::provider::{CallContext, Who};
 
 /// News that wait for who listens; who is slower has to take everything as changed.
 const WAITING_NEWS: usize = 256;
-/// How much of what a server says the log shows, in bytes.
-const SHOWN_BYTES: usize = 1_024;
 
 /// What a server tells of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,6 +152,11 @@ impl Dispatch {
         }
     }
 
+    /// Whose the whole instance is.
+    pub(super) fn owner(&self) -> Option<&Who> {
+        self.owner.get()
+    }
+
     fn say(&self, message: Bytes) {
         self.order(Order::Message(message));
     }
@@ -164,11 +165,11 @@ impl Dispatch {
         self.say(message::refusal(id, error));
     }
 
-    fn table(&self) -> MutexGuard<'_, Table<Arc<CallContext>>> {
+    pub(super) fn table(&self) -> MutexGuard<'_, Table<Arc<CallContext>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn visits(&self) -> MutexGuard<'_, Visits> {
+    pub(super) fn visits(&self) -> MutexGuard<'_, Visits> {
         self.visits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -224,89 +225,6 @@ impl Dispatch {
         let overloaded = |_| RpcError::new(Code::InternalError, "Too many questions are open");
         table.ask(owner, id.clone(), ask).map_err(overloaded)
     }
-
-    fn told(&self, notification: &Notification, of: Option<u64>) {
-        let params = notification.params.as_deref();
-        let tell = |kind| self.tell(News::ListChanged(kind));
-        match notification.method.as_str() {
-            "notifications/progress" => self.progressed(params),
-            "notifications/message" => self.logged(params, of),
-            "notifications/tools/list_changed" => tell(Kind::Tools),
-            "notifications/prompts/list_changed" => tell(Kind::Prompts),
-            "notifications/resources/list_changed" => {
-                tell(Kind::Resources);
-                tell(Kind::Templates);
-            }
-            "notifications/resources/updated" => {
-                if let Some(Updated { uri }) = read(params) {
-                    self.tell(News::ResourceUpdated(uri));
-                }
-            }
-            "notifications/elicitation/complete" => self.completed(params),
-            "notifications/subscriptions/acknowledged" => self.acknowledged(params, of),
-            "notifications/cancelled" => self.withdrawn(notification),
-            other => {
-                let method = message::cut(other, SHOWN_BYTES);
-                tracing::debug!(server = %self.name, method, "it told what nobody knows");
-            }
-        }
-    }
-
-    /// The token is our id; the client gets its own back.
-    fn progressed(&self, params: Option<&RawValue>) {
-        let (Some(params), Some(Progressed { progress_token, progress })) = (params, read(params))
-        else {
-            return;
-        };
-        let call = self.table().caller(progress_token).cloned();
-        if let Some(call) = call {
-            call.pass_progress(progress, params);
-        }
-    }
-
-    fn logged(&self, params: Option<&RawValue>, of: Option<u64>) {
-        let (Some(params), Some(Logged { level })) = (params, read(params)) else { return };
-        let message = message::cut(params.get(), SHOWN_BYTES);
-        tracing::debug!(server = %self.name, ?level, message, "it says");
-        let call = self.table().hearer(of).cloned();
-        if let Some(call) = call {
-            return call.pass_log(level, params);
-        }
-        let later = self.owner.get().and_then(|owner| owner.later.as_ref());
-        let later = later.and_then(Weak::upgrade);
-        if let Some(client) = later.filter(|it| it.log_level().is_some_and(|wants| level >= wants))
-        {
-            client.notify(&Outgoing::passed("notifications/message", params));
-        }
-    }
-
-    fn completed(&self, params: Option<&RawValue>) {
-        let (Some(params), Some(Completed { elicitation_id })) = (params, read(params)) else {
-            return;
-        };
-        let client = self.visits().take(&elicitation_id);
-        if let Some(client) = client {
-            client.notify(&Outgoing::passed("notifications/elicitation/complete", params));
-        }
-    }
-
-    /// A stream of notifications is open; over a pipe only its mark says which.
-    fn acknowledged(&self, params: Option<&RawValue>, of: Option<u64>) {
-        let marked = read(params).map(|Marked { meta }| meta.subscription_id);
-        let Some(id) = marked.or(of) else { return };
-        let waker = self.table().acknowledge(id);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn withdrawn(&self, notification: &Notification) {
-        let Some(id) = notification.cancelled() else { return };
-        let waker = self.table().withdraw(&id);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
 }
 
 impl Inbox for Dispatch {
@@ -332,45 +250,6 @@ impl Inbox for Dispatch {
     fn failed(&self, id: u64, failure: Failure) {
         self.answered(id, Err(Fault::Failed(failure)));
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Progressed {
-    progress_token: u64,
-    progress: f64,
-}
-
-#[derive(Deserialize)]
-struct Logged {
-    level: Level,
-}
-
-#[derive(Deserialize)]
-struct Updated {
-    uri: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Completed {
-    elicitation_id: String,
-}
-
-#[derive(Deserialize)]
-struct Marked {
-    #[serde(rename = "_meta")]
-    meta: Mark,
-}
-
-#[derive(Deserialize)]
-struct Mark {
-    #[serde(rename = "io.modelcontextprotocol/subscriptionId")]
-    subscription_id: u64,
-}
-
-fn read<'a, T: Deserialize<'a>>(params: Option<&'a RawValue>) -> Option<T> {
-    serde_json::from_str(params?.get()).ok()
 }
 
 fn whose(call: &CallContext) -> Whose {

@@ -11,6 +11,7 @@ mod line;
 mod lists;
 mod message;
 mod table;
+mod told;
 mod visits;
 mod watch;
 
