@@ -21,6 +21,10 @@ pub fn for_client(mut error: RpcError, operation: &Operation, from: Era, to: Era
     match error.code {
         // What the node itself said to the server was wrong: nothing that the client could mend.
         Code::Other(-32020 | -32022) => RpcError { code: Code::InternalError, ..error },
+        // HTTP has a status for it.
+        Code::Other(-32021) if to == Era::Modern => {
+            RpcError { code: Code::MissingClientCapability, ..error }
+        }
         // A number that nobody may use any more.
         Code::Other(-32042 | -32002) if to == Era::Modern => {
             RpcError { code: Code::InternalError, ..error }

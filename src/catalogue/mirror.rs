@@ -9,6 +9,8 @@ use crate::protocol::{Code, RpcError};
 
 /// Where a schema names its header.
 const ANNOTATION: &str = "x-mcp-header";
+/// Members of a schema that hold data rather than schemas.
+pub(super) const DATA: [&str; 5] = ["const", "default", "enum", "example", "examples"];
 /// Deepest property that is looked at.
 const DEPTH: usize = 16;
 /// Integers beyond this are not the same in every language.
@@ -31,6 +33,31 @@ pub fn mirrors(schema: &Value) -> Vec<Mirror> {
     let names: Vec<_> = found.iter().map(|mirror| mirror.header.clone()).collect();
     found.retain(|mirror| names.iter().filter(|name| **name == mirror.header).count() == 1);
     found
+}
+
+/// Whether all annotations of a schema keep the rules: clients have to leave the tool alone where
+/// one doesn't.
+pub fn are_valid(schema: &Value) -> bool {
+    annotations(schema) == mirrors(schema).len()
+}
+
+/// How many annotations there are, in whatever place.
+fn annotations(schema: &Value) -> usize {
+    match schema {
+        Value::Array(all) => all.iter().map(annotations).sum(),
+        Value::Object(members) => {
+            let below = members.iter().map(|(key, value)| match (key.as_str(), value) {
+                // Their keys are names, not keywords.
+                ("properties" | "$defs" | "definitions", Value::Object(named)) => {
+                    named.values().map(annotations).sum()
+                }
+                (key, _) if DATA.contains(&key) => 0,
+                (_, value) => annotations(value),
+            });
+            usize::from(members.contains_key(ANNOTATION)) + below.sum::<usize>()
+        }
+        _ => 0,
+    }
 }
 
 fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Mirror>) {
@@ -131,6 +158,29 @@ mod tests {
         }});
         let names: Vec<_> = mirrors(&schema).into_iter().map(|mirror| mirror.header).collect();
         assert_eq!(names, ["a", "f"]);
+        assert!(!are_valid(&schema));
+    }
+
+    #[test]
+    fn one_annotation_that_breaks_the_rules_is_enough() {
+        let text = |header: &str| json!({ "type": "string", "x-mcp-header": header });
+        let of = |properties: Value| json!({ "properties": properties });
+        let table = [
+            (of(json!({ "a": text("A"), "b": of(json!({ "c": text("C") })) })), true),
+            (of(json!({ "x-mcp-header": { "type": "string" } })), true),
+            (json!({ "default": { "x-mcp-header": "" } }), true),
+            (of(json!({ "a": text("") })), false),
+            (of(json!({ "a": text("A B") })), false),
+            (of(json!({ "a": text("A"), "b": text("a") })), false),
+            (of(json!({ "a": { "type": "number", "x-mcp-header": "A" } })), false),
+            (of(json!({ "a": { "type": "string", "x-mcp-header": 7 } })), false),
+            (of(json!({ "a": { "items": text("A") } })), false),
+            (json!({ "anyOf": [of(json!({ "a": text("A") }))] }), false),
+            (json!({ "$defs": { "a": text("A") } }), false),
+        ];
+        for (schema, valid) in table {
+            assert_eq!(are_valid(&schema), valid, "{schema}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::mirror::{self, DATA};
 use super::{Definition, Naming, Offer};
 use crate::protocol::Kind;
 
@@ -24,8 +25,6 @@ const ENTRIES: usize = 10_000;
 const SHOWN_CHARS: usize = 160;
 /// Dialects of JSON Schema that everybody knows without the network.
 const DIALECTS: [&str; 2] = ["http://json-schema.org/", "https://json-schema.org/"];
-/// Members of a schema that hold data rather than schemas.
-const DATA: [&str; 5] = ["const", "default", "enum", "example", "examples"];
 
 /// By which rules an offer is vetted.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +66,10 @@ pub enum Refusal {
     BadCharacter(char),
     /// An earlier one has the same name.
     Duplicate,
+    /// Its input is not described as an object, which every tool's has to be.
+    NoObject,
+    /// It wants arguments mirrored by headers in a way that no client may follow.
+    BadHeader,
     /// Its schema refers to something that would have to be fetched.
     Remote(String),
     /// It is too large.
@@ -90,6 +93,15 @@ impl fmt::Display for Refusal {
                 write!(f, "its name has {c:?}, and names have only A-Z a-z 0-9 _ . -")
             }
             Self::Duplicate => f.write_str("its server has another of this name"),
+            // The official TypeScript SDK refuses the whole list then, and clients are built on it.
+            Self::NoObject => f.write_str(
+                "its inputSchema is no object with \"type\": \"object\", \
+                 for which clients refuse the whole list",
+            ),
+            Self::BadHeader => f.write_str(
+                "an x-mcp-header of its schema is not a token, there twice, or not on a property \
+                 that is a string, an integer or a boolean",
+            ),
             Self::Remote(reference) => {
                 write!(f, "its schema refers to the network: {reference}")
             }
@@ -158,10 +170,18 @@ fn refusal(kind: Kind, definition: &Definition, rules: Rules<'_>) -> Option<Refu
     if bytes > DEFINITION_BYTES {
         return Some(Refusal::TooLarge { bytes });
     }
-    let schemas = ["inputSchema", "outputSchema"].into_iter().filter(|_| kind == Kind::Tools);
-    let texts = schemas.filter_map(|member| definition.members.get(member));
-    let mut parsed = texts.filter_map(|text| serde_json::from_str::<Value>(text).ok());
-    parsed.find_map(|schema| remote(&schema)).map(Refusal::Remote)
+    if kind != Kind::Tools {
+        return None;
+    }
+    let schema = |member| serde_json::from_str::<Value>(definition.members.get(member)?).ok();
+    let (input, output) = (schema("inputSchema"), schema("outputSchema"));
+    if input.as_ref().and_then(|input| input.get("type")) != Some(&Value::from("object")) {
+        return Some(Refusal::NoObject);
+    }
+    if input.as_ref().is_some_and(|input| !mirror::are_valid(input)) {
+        return Some(Refusal::BadHeader);
+    }
+    input.iter().chain(&output).find_map(remote).map(Refusal::Remote)
 }
 
 /// Whether the configuration lets a tool through.
@@ -217,7 +237,10 @@ mod tests {
     use super::*;
     use crate::protocol::ResultObject;
 
-    fn tool(name: &str, schema: Value) -> Definition {
+    fn tool(name: &str, mut schema: Value) -> Definition {
+        if schema.is_object() {
+            schema["type"] = json!("object");
+        }
         let members = json!({ "name": name, "inputSchema": schema });
         Definition { name: name.to_owned(), members: ResultObject::of(&members).unwrap() }
     }
@@ -250,7 +273,7 @@ mod tests {
         for (name, expected) in table {
             assert_eq!(refusals(vec![tool(name, json!({}))], &[], &[]), [expected], "{name}");
         }
-        let twice = vec![tool("a", json!({})), tool("a", json!({ "type": "object" }))];
+        let twice = vec![tool("a", json!({})), tool("a", json!({ "properties": {} }))];
         assert_eq!(refusals(twice, &[], &[])[1], Some(Refusal::Duplicate));
     }
 
@@ -270,6 +293,19 @@ mod tests {
         for (schema, expected) in table {
             assert_eq!(refusals(vec![tool("a", schema.clone())], &[], &[]), [expected], "{schema}");
         }
+    }
+
+    #[test]
+    fn inputs_are_objects() {
+        for schema in [json!(null), json!("object"), json!(true), json!([])] {
+            let why = refusals(vec![tool("a", schema.clone())], &[], &[]);
+            assert_eq!(why, [Some(Refusal::NoObject)], "{schema}");
+        }
+        let without = ResultObject::of(&json!({ "name": "a" })).unwrap();
+        let without = Definition { name: "a".to_owned(), members: without };
+        assert_eq!(refusals(vec![without], &[], &[]), [Some(Refusal::NoObject)]);
+        let header = json!({ "properties": { "a": { "type": "null", "x-mcp-header": "A" } } });
+        assert_eq!(refusals(vec![tool("a", header)], &[], &[]), [Some(Refusal::BadHeader)]);
     }
 
     #[test]

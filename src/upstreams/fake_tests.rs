@@ -110,7 +110,8 @@ impl Instance {
                 "serverInfo": { "name": self.server, "version": "1" },
             }),
             "tools/list" => {
-                let tool = |name: &&str| json!({ "name": name, "inputSchema": {} });
+                let tool =
+                    |name: &&str| json!({ "name": name, "inputSchema": { "type": "object" } });
                 json!({ "tools": tools.iter().map(tool).collect::<Vec<_>>() })
             }
             "resources/list" => json!({ "resources": [{ "uri": "x://a", "name": "a" }] }),

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::FutureExt;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::connection::{Begun, Connection, Fault, Happening, Live, Question, Task, without_task};
 use super::faults;
@@ -20,6 +20,10 @@ use crate::bridge;
 use crate::catalogue::ServerName;
 use crate::protocol::{Ask, Era, Operation, ResultObject, RpcError};
 use crate::provider::{CallContext, CallError, Questions};
+
+/// How long further questions may take to come behind one: a server that asks several things at
+/// once doesn't write them at once, and each round costs a person more than that.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// A call that runs, and what its client was asked for it without an answer yet.
 pub(super) struct Talk {
@@ -90,7 +94,7 @@ impl Talk {
     ) -> Result<ResultObject, CallError> {
         let mut asking = Asking::default();
         loop {
-            // All that came is told at once; what comes later has its own round.
+            // What is asked together is told together; what comes later has its own round.
             let happening = if self.open.is_empty() {
                 tokio::select! {
                     happening = self.live.next() => happening,
@@ -100,9 +104,9 @@ impl Talk {
                     }
                 }
             } else {
-                match self.live.next().now_or_never() {
-                    Some(happening) => happening,
-                    None => return Err(self.park(context, parked)),
+                match timeout(GATHER, self.live.next()).await {
+                    Ok(happening) => happening,
+                    Err(_) => return Err(self.park(context, parked)),
                 }
             };
             match happening {

@@ -43,10 +43,13 @@ struct Answers {
 }
 
 impl Answers {
-    /// What a modern client brings back: only what was asked last is for the server.
+    /// What a modern client brings back: only what was asked last is for the server. Answers that
+    /// come with the first request are the server's to judge, all of them.
     fn brought(round: Option<Round>, context: &CallContext) -> Option<Self> {
-        let Round { state, keys } = round?;
         let given = &context.side.inputs.answers;
+        let Some(Round { state, keys }) = round else {
+            return (!given.is_empty()).then(|| Self { answers: given.clone(), state: None });
+        };
         let answer = |key: String| given.get(&key).map(|answer| (key.clone(), answer.clone()));
         Some(Self {
             answers: keys.into_iter().filter_map(answer).collect(),

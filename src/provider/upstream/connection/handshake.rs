@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -18,7 +19,7 @@ use super::{Over, Settings};
 use crate::bridge::{self, ServerCapabilities};
 use crate::protocol::meta::{SERVER_INFO, ServerInfo};
 use crate::protocol::splice::{Edits, find};
-use crate::protocol::{Code, Era, Revision};
+use crate::protocol::{Code, Era, Revision, RpcError};
 use crate::provider::upstream::wire::{Failure, Order};
 
 /// Longest name, version and text of an error that is kept, in bytes.
@@ -98,6 +99,8 @@ enum Probed {
     Modern(Peer),
     /// It is of the session era.
     Legacy,
+    /// It is of the modern era, and names our revision as it refuses it.
+    Refused,
     /// It may still answer.
     Silent(Box<Live>),
 }
@@ -110,9 +113,9 @@ pub(super) async fn shake(line: &Line, settings: &Settings) -> Result<Peer, Open
     let whole = async {
         let silent = match probed {
             false => None,
-            true => match probe(line, settings).await? {
+            true => match probe_twice(line, settings).await? {
                 Probed::Modern(peer) => return speak(line, peer).await,
-                Probed::Legacy => None,
+                Probed::Legacy | Probed::Refused => None,
                 Probed::Silent(probe) => Some(probe),
             },
         };
@@ -127,6 +130,14 @@ pub(super) async fn shake(line: &Line, settings: &Settings) -> Result<Peer, Open
         }
     };
     timeout_at(deadline, whole).await.map_err(timed_out)?
+}
+
+/// Asks a server for its era; once more, where it says itself that asking again may help.
+async fn probe_twice(line: &Line, settings: &Settings) -> Result<Probed, OpenError> {
+    match probe(line, settings).await? {
+        Probed::Refused => probe(line, settings).await,
+        probed => Ok(probed),
+    }
 }
 
 /// Asks a server for its era.
@@ -150,11 +161,20 @@ async fn probe(line: &Line, settings: &Settings) -> Result<Probed, OpenError> {
         {
             Err(OpenError::Refused(cut(&error.message, LABEL_BYTES)))
         }
+        Err(Fault::Answered(error)) if names_ours(&error) => Ok(Probed::Refused),
         Err(Fault::Failed(
             failure @ (Failure::Status { status: 401 | 403, .. } | Failure::Unreachable(_)),
         )) => Err(OpenError::Failed(failure)),
         Err(_) => Ok(Probed::Legacy),
     }
+}
+
+/// Whether a server refuses a revision (-32022) that it knows: ours.
+fn names_ours(error: &RpcError) -> bool {
+    let supported = error.data.as_ref().and_then(|data| data.get("supported"));
+    let mut supported = supported.and_then(Value::as_array).into_iter().flatten();
+    error.code == Code::Other(-32022)
+        && supported.any(|version| version == Revision::LATEST.as_str())
 }
 
 fn ended_probing(fault: Fault) -> OpenError {

@@ -75,14 +75,19 @@ pub struct Settings {
 impl Settings {
     /// A connection to a server of which nothing is known yet.
     ///
-    /// Three seconds are enough for a server that is up and knows the question; one that starts
-    /// slowly and is of the modern era answers late, and is taken by `initialize` then.
+    /// On a pipe, three seconds are enough for a server that is up and knows the question; one that
+    /// starts slowly and is of the modern era answers late, and is taken by `initialize` then. Over
+    /// HTTP a server that doesn't know it says so, and a modern one that is slow must not be sent
+    /// anything of the session era: that is waited for longer.
     pub fn new(over: Over, start_timeout: Duration) -> Self {
         Self {
             over,
             era: None,
             start_timeout,
-            probe_timeout: Duration::from_secs(3),
+            probe_timeout: match over {
+                Over::Stdio => Duration::from_secs(3),
+                Over::Http => start_timeout / 4,
+            },
             request_timeout: Duration::from_secs(30),
             owner: None,
             node: ClientInfo {
