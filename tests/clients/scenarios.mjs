@@ -155,7 +155,7 @@ async function more(session, sdk, listener) {
   const changed = listener.changes.next();
   await call("talk__grow");
   return {
-    changed: (await changed).some(({ name }) => name === "talk__new"),
+    changed: (await changed).some(({ name }) => name.startsWith("talk__new")),
     // Its argument has to come as a header as well, in the modern era.
     mirrored: said(await call("talk__headers", { region: "eu" })),
     cancel: await cancel(session, "test__hold"),

@@ -42,8 +42,12 @@ fn folder(name: &str) -> String {
     folder.to_str().unwrap().to_owned()
 }
 
+/// The command line of the MCP Inspector.
+pub(crate) const INSPECTOR: &str =
+    "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js";
+
 /// Runs a client, and gives the JSON that it prints.
-async fn run(program: &Path, script: &str, arguments: &[&str]) -> Value {
+pub(crate) async fn run(program: &Path, script: &str, arguments: &[&str]) -> Value {
     let output = Command::new(program)
         .arg(root().join("tests/clients").join(script))
         .args(arguments)
@@ -251,7 +255,6 @@ async fn python_over_stdio() {
 async fn the_inspector_over_http_and_stdio() {
     let test = TestNode::start().await;
     let url = format!("{}/mcp", test.url);
-    let script = "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js";
     let http = [&url, "--transport", "http"];
     let modern = [&http[..], &["--protocol-era", "modern"]].concat();
     // Only results of the modern era have a type.
@@ -259,7 +262,7 @@ async fn the_inspector_over_http_and_stdio() {
         [(&http, Value::Null), (&modern, json!("complete")), (&[ERLMCP, "stdio"], Value::Null)];
     for (target, kind) in table {
         let inspect = async |method: &[&str]| {
-            run(&node(), script, &[&["--cli"], target, &["--method"], method].concat()).await
+            run(&node(), INSPECTOR, &[&["--cli"], target, &["--method"], method].concat()).await
         };
         let tools = inspect(&["tools/list"]).await;
         let add = tools["tools"].as_array().unwrap().iter().find(|t| t["name"] == "demo__add");

@@ -291,7 +291,7 @@ async fn who_serves_standard_input_may_die() {
     let (reader, writer) = tokio::io::split(server);
     let ends = Ends { reader: Box::new(reader), writer: Box::new(writer) };
     let doors = Doors { stdio: Some(ends), ..Doors::default() };
-    let node = within(Node::start(Config::default(), doors)).await.unwrap();
+    let node = within(Box::pin(Node::start(Config::default(), doors))).await.unwrap();
     let (output, mut input) = tokio::io::split(client);
     let mut output = BufReader::new(output).lines();
     let mut read = async || -> serde_json::Value {

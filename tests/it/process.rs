@@ -104,9 +104,11 @@ impl Process {
                     rest.and_then(|rest| rest.split_whitespace().next()).map(str::to_owned)
                 }
             };
-            found.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+            found.and_then(|text| text.parse().ok())
         };
-        (node.http, node.metrics) = (address("http"), address("metrics"));
+        node.http = address("http").unwrap_or_else(|| panic!("{line}"));
+        // A bridge has no place of its own for probes.
+        node.metrics = address("metrics").unwrap_or(nowhere);
         (node, log)
     }
 

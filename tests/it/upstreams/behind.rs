@@ -96,6 +96,18 @@ impl Behind {
         text_of(&self.call(tool, arguments).await)
     }
 
+    /// The same, as soon as there is a result: of a server that has just been lost.
+    pub(crate) async fn text_at_last(&self, tool: &str, arguments: Value) -> String {
+        let began = Instant::now();
+        loop {
+            let answer = self.call(tool, arguments.clone()).await;
+            if answer["error"].is_null() || began.elapsed() > PATIENCE {
+                return text_of(&answer);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
     /// A legacy client with these capabilities.
     pub(crate) async fn session(&self, capabilities: Value) -> Session {
         let url = self.process.url();
@@ -150,10 +162,19 @@ impl Behind {
 
     /// The processes of a server that run, with those that they started.
     pub(crate) fn pids(&self, server: &str) -> Vec<u32> {
+        self.marked(server).into_iter().filter(|pid| !is_holder(*pid)).collect()
+    }
+
+    /// The node's own processes that hold those of a server.
+    pub(crate) fn holders(&self, server: &str) -> Vec<u32> {
+        self.marked(server).into_iter().filter(|pid| is_holder(*pid)).collect()
+    }
+
+    fn marked(&self, server: &str) -> Vec<u32> {
         running(&format!("{MARK}={}/{server}\0", self.mark))
     }
 
-    /// The processes of all servers.
+    /// All that runs for any server.
     pub(crate) fn all_pids(&self) -> Vec<u32> {
         running(&format!("{MARK}={}/", self.mark))
     }
@@ -227,6 +248,13 @@ fn running(text: &str) -> Vec<u32> {
         environment.windows(text.len()).any(|window| window == text.as_bytes())
     };
     processes().filter(marked).collect()
+}
+
+/// Whether it is the node's binary, which stands between the node and a server's process.
+fn is_holder(pid: u32) -> bool {
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let argument = command.split(|byte| *byte == 0).nth(1).unwrap_or_default();
+    argument.starts_with(b"__")
 }
 
 /// The node's log, read as it comes.

@@ -43,13 +43,23 @@ impl Client<'_> {
 
     /// One request, answered by one message.
     async fn ask(&self, method: &str, name: &str, params: Value) -> Answer {
-        match self {
-            Self::Legacy(session) => session.post(&request(1, method, params)).await,
+        self.send(method, name, params, "application/json").await
+    }
+
+    /// One request, answered by what the client takes.
+    async fn send(&self, method: &str, name: &str, params: Value, takes: &str) -> Answer {
+        let (client, url, mut headers, body) = match self {
+            Self::Legacy(session) => {
+                let headers = vec![("mcp-session-id", session.id.as_str())];
+                (&session.client, session.url.clone(), headers, request(1, method, params))
+            }
             Self::Modern(node) => {
                 let (headers, body) = (modern_headers(method, name), modern(1, method, params));
-                send(&node.client, Method::POST, &node.process.url(), &headers, &body).await
+                (&node.client, node.process.url(), headers, body)
             }
-        }
+        };
+        headers.push(("accept", takes));
+        send(client, Method::POST, &url, &headers, &body).await
     }
 
     async fn call(&self, tool: &str, arguments: Value) -> Answer {
@@ -176,7 +186,8 @@ async fn progress_and_messages_come_before_the_answer() {
                 let arguments = json!({ "level": level, "text": level });
                 let tool = format!("{server}__log");
                 let params = json!({ "name": tool, "arguments": arguments, "_meta": meta });
-                let answer = client.ask("tools/call", &tool, params).await;
+                let takes = "application/json, text/event-stream";
+                let answer = client.send("tools/call", &tool, params, takes).await;
                 told.extend(answer.text.split("\"data\":").skip(1).map(|t| t[..8].to_owned()));
             }
             assert!(told.iter().all(|text| !text.contains("debug")), "{at}: {told:?}");

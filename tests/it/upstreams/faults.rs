@@ -17,9 +17,18 @@ use crate::harness::{modern, modern_headers, send, until};
 const DOWN: i64 = -31007;
 const LOST: i64 = -31008;
 const TIMED_OUT: i64 = -31001;
+/// What it says can't be passed on.
+const INVALID: i64 = -31009;
 
 /// The node's memory may grow by so much while a server floods it.
 const GROWTH: u64 = 64 * 1024 * 1024;
+
+/// Within this time it is known why a server doesn't come up.
+const CAUSE_KNOWN_WITHIN: Duration = Duration::from_secs(10);
+/// Within this time a silent server is noticed: it is asked after 30 s, and has 10 s to answer.
+const SILENCE_NOTICED_WITHIN: Duration = Duration::from_secs(55);
+/// Between two calls of one that asks again and again.
+const PAUSE: Duration = Duration::from_millis(2);
 
 struct Fault {
     name: &'static str,
@@ -39,6 +48,8 @@ enum Does {
     Call(&'static str, Value),
     /// By a signal to its process while a call runs.
     Signal(&'static str),
+    /// By a signal to the node's own process that holds it.
+    HolderSignal(&'static str),
     /// By itself.
     Nothing,
 }
@@ -61,6 +72,7 @@ fn table() -> Vec<Fault> {
     let hasty = || unruly_with(&[], json!({ "timeout_ms": 500 }));
     vec![
         fault("is killed", plain(), Does::Signal("KILL"), LOST, "SIGKILL", true),
+        fault("its holder is killed", plain(), Does::HolderSignal("KILL"), LOST, "", true),
         fault("aborts", plain(), call("abort", json!({})), LOST, "SIGABRT", true),
         fault(
             "exits in a call",
@@ -95,8 +107,7 @@ fn table() -> Vec<Fault> {
             "message without an end",
             plain(),
             call("endless", json!({ "mb": 128 })),
-            // An internal error of this upstream's.
-            -32603,
+            INVALID,
             "larger than",
             true,
         ),
@@ -136,7 +147,7 @@ fn table() -> Vec<Fault> {
             "status 0",
             false,
         ),
-        fault("prints usage", unruly(&["--usage"]), Does::Nothing, DOWN, "usage", false),
+        fault("prints usage", unruly(&["--usage"]), Does::Nothing, DOWN, "how it is used", false),
         fault(
             "never answers initialize",
             unruly_with(&["--never-answers-initialize"], json!({ "start_timeout_ms": 200 })),
@@ -176,7 +187,14 @@ async fn tried(fault: Fault) -> Result<String, String> {
             let began = Instant::now();
             (node.call(&format!("bad__{tool}"), arguments).await, began.elapsed())
         }
-        Does::Signal(signal) => hit(&node, signal).await,
+        Does::Signal(name) => {
+            let (pid, _) = node.ready("bad").await;
+            hit(&node, pid, name).await
+        }
+        Does::HolderSignal(name) => {
+            node.ready("bad").await;
+            hit(&node, node.holders("bad")[0], name).await
+        }
     };
     let said = match answer["error"].is_null() {
         true => answer["result"]["content"][0]["text"].to_string(),
@@ -185,7 +203,8 @@ async fn tried(fault: Fault) -> Result<String, String> {
     let back = if recovers { Some(node.ready("bad").await.1) } else { None };
     let grown = node.process.memory().saturating_sub(memory);
     let troubled = bystander.stop().await;
-    let zombies = node.zombies();
+    // Orphans are reaped when the node is told of them.
+    until(|| node.zombies() == 0).await;
     let (status, left) = node.stop();
     let got = answer["error"]["code"].as_i64().unwrap_or_default();
     let checks = [
@@ -195,7 +214,6 @@ async fn tried(fault: Fault) -> Result<String, String> {
         ),
         (grown < GROWTH, format!("the node grew by {grown} bytes")),
         (troubled.is_none(), format!("the neighbour's client was told {troubled:?}")),
-        (zombies == 0, format!("{zombies} zombies")),
         (status.success(), format!("the node ended with {status}")),
         (left.is_empty(), format!("{left:?} are left")),
     ];
@@ -211,19 +229,20 @@ async fn tried(fault: Fault) -> Result<String, String> {
 
 /// Calls a server that never comes up, once its cause is known.
 async fn dead(node: &Behind, says: &str) -> (Value, Duration) {
+    let begun = Instant::now();
     loop {
         let began = Instant::now();
         let answer = node.call("bad__pid", json!({})).await;
         let known = answer.to_string().to_lowercase().contains(&says.to_lowercase());
-        if known || began.elapsed() > Duration::from_secs(10) {
+        if known || begun.elapsed() > CAUSE_KNOWN_WITHIN {
             return (answer, began.elapsed());
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// Sends a signal to the server while a call of it runs, and gives the call's answer.
-async fn hit(node: &Behind, name: &str) -> (Value, Duration) {
-    let (pid, _) = node.ready("bad").await;
+/// Sends a signal to a process while a call of the server runs, and gives the call's answer.
+async fn hit(node: &Behind, pid: u32, name: &str) -> (Value, Duration) {
     let tool = "bad__progress";
     let arguments = json!({ "steps": 1_000, "ms": 60 });
     let meta = json!({ "progressToken": 1 });
@@ -265,7 +284,7 @@ impl Bystander {
                     return Some(answer.to_string());
                 }
                 // It is there to notice errors, not to take the processor.
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::time::sleep(PAUSE).await;
             }
             None
         });
@@ -279,20 +298,23 @@ impl Bystander {
     }
 }
 
-/// The ping of a quiet connection notices it, which takes its time.
+/// Nothing of it ends, so only its silence tells: its calls end by their own limit, and where
+/// nobody calls, it is asked whether it lives.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_process_is_noticed_and_replaced() {
-    let node = Behind::start(json!({ "bad": unruly(&[]) }));
+    let node = Behind::start(json!({ "bad": unruly_with(&[], json!({ "timeout_ms": 500 })) }));
     let (pid, _) = node.ready("bad").await;
-    let (answer, answered) = hit(&node, "STOP").await;
-    assert_eq!(answer["error"]["code"], LOST, "{answer}");
-    let (other, back) = node.ready("bad").await;
+    let (answer, answered) = hit(&node, pid, "STOP").await;
+    assert_eq!(answer["error"]["code"], TIMED_OUT, "{answer}");
+    let stopped = Instant::now();
+    while node.pids("bad") == [pid] {
+        assert!(stopped.elapsed() < SILENCE_NOTICED_WITHIN, "it is not noticed");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let (other, _) = node.ready("bad").await;
+    let back = stopped.elapsed();
+    println!("stopped: answered {answered:.1?}, back after {back:.1?}; {answer}");
     assert_ne!(pid, other);
-    println!(
-        "stopped: answered {:.1} s, back {:.1} ms: {answer}",
-        answered.as_secs_f64(),
-        millis(back)
-    );
     node.stop_whole();
 }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod behind;
+mod bridge;
 mod bytes;
 mod eras;
 mod faults;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::behind::{Behind, signal};
+use crate::clients;
 use crate::harness::{Scratch, until};
 
 fn root() -> &'static Path {
@@ -50,11 +51,10 @@ fn start(folder: &Path) -> Behind {
 /// Calls of one tool of each server, and what their texts have to contain.
 fn calls(folder: &Path) -> [(&'static str, Value, &'static str); 4] {
     let note = folder.join("note.txt");
-    let ada = json!({ "name": "Ada", "entityType": "person", "observations": ["wrote a program"] });
     [
         ("everything__echo", json!({ "message": "héllo" }), "héllo"),
         ("filesystem__write_file", json!({ "path": note, "content": "kept" }), "note.txt"),
-        ("memory__create_entities", json!({ "entities": [ada] }), "wrote a program"),
+        ("memory__search_nodes", json!({ "query": "Ada" }), "wrote a program"),
         ("time__get_current_time", json!({ "timezone": "Etc/UTC" }), "Etc/UTC"),
     ]
 }
@@ -68,6 +68,8 @@ async fn four_servers_of_one_file() {
         let tools = node.listed(server).await;
         assert!(tools >= least, "{server} has {tools} tools only");
     }
+    let ada = json!({ "name": "Ada", "entityType": "person", "observations": ["wrote a program"] });
+    node.text("memory__create_entities", json!({ "entities": [ada] })).await;
     let session = node.session(json!({})).await;
     for (id, (tool, arguments, expected)) in calls(folder).into_iter().enumerate() {
         let modern = node.text(tool, arguments.clone()).await;
@@ -83,15 +85,24 @@ async fn four_servers_of_one_file() {
     let outside = node.call("filesystem__read_text_file", json!({ "path": "/etc/passwd" })).await;
     assert_eq!(outside["result"]["isError"], true, "{outside}");
     all_that_everything_has(&node).await;
+    // A client that refuses a whole list for one odd entry takes this one.
+    let url = node.process.url();
+    let list = ["--cli", url.as_str(), "--transport", "http", "--method", "tools/list"];
+    let list = clients::run(&clients::node(), clients::INSPECTOR, &list).await;
+    for tool in ["everything__echo", "filesystem__read_text_file", "time__convert_time"] {
+        assert!(list.to_string().contains(tool), "{tool} is missing in {list}");
+    }
     // `npx` and `uvx` have started others, which go with them.
-    for server in ["everything", "time"] {
+    for (server, (tool, arguments, expected)) in
+        [("everything", 0), ("time", 3)].map(|(server, at)| (server, calls(folder)[at].clone()))
+    {
         let before = node.pids(server);
         assert!(before.len() > 1, "{before:?}");
         signal(*before.iter().min().unwrap(), "KILL");
         until(|| node.pids(server).iter().all(|pid| !before.contains(pid))).await;
-        node.listed(server).await;
+        let back = node.text_at_last(tool, arguments).await;
+        assert!(back.contains(expected), "{tool}: {back}");
     }
-    node.text("everything__echo", json!({ "message": "back" })).await;
     node.stop_whole();
 }
 

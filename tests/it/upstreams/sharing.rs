@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::behind::{Behind, text_of, unruly, unruly_with};
 use crate::events::Events;
@@ -28,7 +29,8 @@ async fn all_clients_share_one_process() {
             let session = node.session(json!({})).await;
             assert_eq!(pid(&session).await, own.to_string(), "without auth all are one principal");
         }
-        assert_eq!(node.pids("s").len(), 1);
+        // One that was started for the lists waits for a principal whom it may serve.
+        assert!(node.pids("s").len() <= if by == "node" { 1 } else { 2 });
         node.stop_whole();
     }
 }
@@ -131,42 +133,44 @@ async fn a_question_never_reaches_the_wrong_client() {
         node.ready("s").await;
         let (first, second) = (node.session(can.clone()).await, node.session(can.clone()).await);
         let hanging = request(1, "tools/call", json!({ "name": "s__hang", "arguments": {} }));
-        // Answered by events, since it is silent for a while.
-        let waiting = tokio::spawn({
+        let mut waiting = JoinSet::new();
+        waiting.spawn({
             let second = second.clone();
             async move { second.post(&hanging).await }
         });
         until(|| node.process.json(&["status", "--json"])["requests_in_flight"] == 1).await;
         let ask = request(2, "tools/call", json!({ "name": "s__ask", "arguments": {} }));
-        let mut events = first.events(&ask).await;
-        let mut asked = 0;
-        let answer = loop {
-            let event = events.next().await.expect("an answer");
-            match event.short().as_str() {
-                "priming" => {}
-                "elicitation/create" => {
-                    asked += 1;
-                    let answer = json!({ "action": "decline" });
-                    let id = event.json()["id"].clone();
-                    let reply = json!({ "jsonrpc": "2.0", "id": id, "result": answer });
-                    let sent = first.post(&reply.to_string()).await;
-                    assert_eq!(sent.status, StatusCode::ACCEPTED);
-                }
-                _ => break event.json(),
-            }
-        };
-        let text = text_of(&answer);
-        if by == "session" {
-            assert_eq!(asked, 1);
-            assert!(text.contains("decline"), "{text}");
+        if by == "node" {
+            let text = text_of(&first.post(&ask).await.json());
+            let told = text.contains("code") && text.contains("session");
+            assert!(told, "the server is told why, and how to mend it: {text}");
         } else {
-            assert_eq!(asked, 0);
-            assert!(
-                text.contains("code") && text.contains("session"),
-                "it says what to do: {text}"
-            );
+            let answer = declined(&first, &ask).await;
+            assert!(text_of(&answer).contains("decline"), "{answer}");
         }
-        waiting.abort();
+        waiting.shutdown().await;
         node.stop_whole();
+    }
+}
+
+/// The answer to a call of a client that declines what it is asked, once.
+async fn declined(session: &Session, call: &str) -> Value {
+    let (mut events, mut asked) = (session.events(call).await, 0);
+    loop {
+        let event = events.next().await.expect("an answer");
+        match event.short().as_str() {
+            "priming" => {}
+            "elicitation/create" => {
+                asked += 1;
+                let (id, answer) = (event.json()["id"].clone(), json!({ "action": "decline" }));
+                let reply = json!({ "jsonrpc": "2.0", "id": id, "result": answer });
+                let sent = session.post(&reply.to_string()).await;
+                assert_eq!(sent.status, StatusCode::ACCEPTED);
+            }
+            _ => {
+                assert_eq!(asked, 1);
+                return event.json();
+            }
+        }
     }
 }

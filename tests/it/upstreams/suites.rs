@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::behind::Behind;
 use super::one_era::{Era, OneEra};
-use crate::conformance::{Fixtures, example, run_at, run_suite};
+use crate::conformance::{Fixtures, example, run_at, run_checked, run_suite};
 
 /// Runs both suites at a node's endpoint for this one server.
 async fn through(server: Value, expected: &str) {
@@ -36,7 +36,11 @@ fn address(fixtures: &Fixtures) -> SocketAddr {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn through_a_pipe_of_the_session_era() {
-    through(pipe("legacy"), "through-legacy-pipe").await;
+    let mut server = pipe("legacy");
+    // What it asks belongs to its only call. The suite asks and does not come back, now and then,
+    // so there have to be others that are called next.
+    server["instances"] = json!(8);
+    through(server, "through-legacy-pipe").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,5 +81,5 @@ async fn the_node_as_a_client() {
     }
     // It stands in no revision's set.
     let arguments = [&command[..], &["--scenario", "auth/client-credentials-basic"]].concat();
-    run_suite("conformance-0.2", &arguments, "expected-failures").await;
+    run_checked("conformance-0.2", &arguments, "expected-failures").await;
 }
