@@ -94,7 +94,8 @@ impl Node {
         doors: impl Into<Doors>,
         hosted: Vec<Arc<dyn Hosted>>,
     ) -> Result<Self, NodeError> {
-        Setup::new(config, doors).hosting(hosted).start().await
+        // Boxed, as the whole of a node's parts is in it.
+        Box::pin(Setup::new(config, doors).hosting(hosted).start()).await
     }
 
     /// Where MCP is served over HTTP; port 0 where it isn't.
