@@ -80,6 +80,8 @@ struct Member {
     stop: Option<CancellationToken>,
     /// How the last one ended.
     cause: String,
+    /// The class of that, until the next one starts.
+    reason: Option<&'static str>,
 }
 
 impl Actor for Keeper {
@@ -183,7 +185,7 @@ impl KeeperState {
     fn open(&mut self, myself: &ActorRef<Msg>, circle: Circle, owner: Option<&Who>) {
         let id = self.board.next_member();
         let (owner, cause) = (owner.cloned(), String::new());
-        self.members.insert(id, Member { circle, owner, stop: None, cause });
+        self.members.insert(id, Member { circle, owner, stop: None, cause, reason: None });
         self.follow(myself, Input::Open(id));
     }
 
@@ -210,9 +212,13 @@ impl KeeperState {
     }
 
     fn start(&mut self, myself: &ActorRef<Msg>, member: MemberId) {
-        let Some(Member { circle, owner, stop, .. }) = self.members.get_mut(&member) else {
+        let Some(Member { circle, owner, stop, reason, .. }) = self.members.get_mut(&member) else {
             return;
         };
+        if let Some(reason) = reason.take() {
+            self.board.restarted();
+            self.shared.count_restart(&self.board.name, reason);
+        }
         let stop = stop.insert(CancellationToken::new()).clone();
         let (circle, owner) = (circle.clone(), owner.clone());
         self.board.pool.hope(&circle, Hope::Coming);
@@ -249,16 +255,13 @@ impl KeeperState {
         while self.instances.try_join_next().is_some() {}
         let Some(member) = self.members.get_mut(&id) else { return };
         let was_told = member.stop.take().is_some_and(|stop| stop.is_cancelled());
+        member.reason = Some(exit.reason);
         if !was_told {
             member.cause.clone_from(&exit.cause);
             self.board.ended(&exit.cause, exit.uptime);
             report::ended(&self.board, id, exit);
         }
         self.follow(myself, Input::Ended(id, exit.end));
-        if self.members.get(&id).is_some_and(|member| member.stop.is_some()) {
-            self.board.restarted();
-            self.shared.count_restart(&self.board.name, exit.reason);
-        }
         self.settle(myself, (!was_told).then_some(exit));
         self.closed();
     }

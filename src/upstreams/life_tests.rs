@@ -67,6 +67,7 @@ async fn one_that_keeps_dying_is_left_alone_and_comes_back() {
     world.fake.running("git").end(wire::Why::Crashed, "it exited with status 1");
     world.reaches("git", State::Quarantined).await;
     assert_eq!(world.fake.of("git").len(), 1 + 5, "five restarts are bad luck");
+    assert_eq!(world.upstreams.list()[0].restarts, 5);
     until(|| world.tools() == ["time__echo", "time__hang"]).await;
     let begun = Instant::now();
     let error = world.call("git", "echo").await.unwrap_err();

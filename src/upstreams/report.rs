@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::board::Board;
 use super::exit::Exit;
 use super::machine::{MemberId, State};
+use crate::protocol::Kind;
 
 /// Why an upstream is in a state, in one sentence. The end of an instance is the cause of all that
 /// follows from it.
@@ -49,11 +50,18 @@ pub(super) fn became(board: &Board, before: State, next_try: Option<Instant>) {
     let rest_ms = next_try.map(|at| at.saturating_duration_since(Instant::now()).as_millis());
     match state {
         State::Starting | State::Ready => {
-            let tools = board.part().own(crate::protocol::Kind::Tools).len();
-            tracing::info!(upstream, state = state.as_str(), before, tools, "upstream");
+            let tools = board.part().own(Kind::Tools).len();
+            tracing::info!(upstream, state = state.as_str(), before, tools, "an upstream changes");
         }
         State::Degraded | State::Restarting => {
-            tracing::warn!(upstream, state = state.as_str(), before, cause, rest_ms, "upstream");
+            tracing::warn!(
+                upstream,
+                state = state.as_str(),
+                before,
+                cause,
+                rest_ms,
+                "an upstream changes"
+            );
         }
         State::Quarantined => tracing::error!(
             upstream,
@@ -62,7 +70,7 @@ pub(super) fn became(board: &Board, before: State, next_try: Option<Instant>) {
             cause,
             rest_ms,
             advice = "`erlmcp logs NAME` shows what it wrote, `erlmcp restart NAME` tries it now",
-            "upstream"
+            "an upstream changes"
         ),
         State::Disabled => tracing::warn!(
             upstream,
@@ -70,7 +78,7 @@ pub(super) fn became(board: &Board, before: State, next_try: Option<Instant>) {
             before,
             cause,
             advice = "`erlmcp restart NAME` starts it",
-            "upstream"
+            "an upstream changes"
         ),
     }
 }
