@@ -272,8 +272,7 @@ fn peer(
 
 /// Tells the wire what the messages are from now on.
 async fn speak(line: &Line, peer: Peer) -> Result<Peer, OpenError> {
-    let told = line.orders.send(Order::Speak(peer.revision)).await;
-    told.map(|()| peer).map_err(|_| ended())
+    if line.give(Order::Speak(peer.revision)).await { Ok(peer) } else { Err(ended()) }
 }
 
 fn label(raw: &RawValue) -> ServerInfo {

@@ -16,11 +16,12 @@ use crate::protocol::RpcError;
 use crate::provider::upstream::wire::{Order, Outbound};
 use crate::provider::{CallContext, Who};
 
-/// The line. Clones are the same one; the last closes its wire.
+/// The line. Clones are the same one. It keeps no wire open: whoever still waits for something, as
+/// a parked call does, must not hold up the end of an instance.
 #[derive(Clone)]
 pub(super) struct Line {
     pub(super) inbox: Arc<Dispatch>,
-    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) orders: mpsc::WeakSender<Order>,
 }
 
 /// A request to be sent.
@@ -89,7 +90,13 @@ impl Line {
 
     /// Sends a notification; `false` where the wire has ended.
     pub(super) async fn notify(&self, message: Bytes) -> bool {
-        self.orders.send(Order::Message(message)).await.is_ok()
+        self.give(Order::Message(message)).await
+    }
+
+    /// Gives the wire an order, as soon as it takes one; `false` where it has ended.
+    pub(super) async fn give(&self, order: Order) -> bool {
+        let Some(orders) = self.orders.upgrade() else { return false };
+        orders.send(order).await.is_ok()
     }
 }
 
@@ -105,7 +112,8 @@ impl Live {
     /// Where the wire has ended.
     pub(super) async fn send(&self, draft: Draft) -> Result<(), Fault> {
         let closed = || Fault::Closed { cause: "its connection is closed".into(), sent: false };
-        let place = self.line.orders.reserve().await.map_err(|_| closed())?;
+        let orders = self.line.orders.upgrade().ok_or_else(closed)?;
+        let place = orders.reserve().await.map_err(|_| closed())?;
         self.line.inbox.sent(self.id);
         place.send(Order::Request(self.outbound(draft)));
         Ok(())

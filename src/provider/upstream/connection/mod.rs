@@ -16,8 +16,8 @@ mod visits;
 mod watch;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -101,6 +101,8 @@ impl Settings {
 /// A connection whose handshake is done.
 pub struct Connection {
     line: Line,
+    /// What keeps the wire open.
+    orders: Mutex<Option<mpsc::Sender<Order>>>,
     peer: Peer,
     settings: Settings,
     /// What the tools' definitions say of how they are called; none before they were read.
@@ -122,10 +124,11 @@ impl Connection {
         settings: Settings,
     ) -> Result<Arc<Self>, OpenError> {
         inbox.attach(&orders, settings.owner.clone());
-        let line = Line { inbox, orders };
+        let line = Line { inbox, orders: orders.downgrade() };
         let peer = handshake::shake(&line, &settings).await?;
         Ok(Arc::new(Self {
             line,
+            orders: Mutex::new(Some(orders)),
             peer,
             settings,
             index: ArcSwapOption::empty(),
@@ -199,9 +202,11 @@ impl Connection {
         }
     }
 
-    /// Ends every call once, with `cause`; later ones find that the server is down.
+    /// Ends every call once, with `cause`, and closes the wire in order; later calls find that the
+    /// server is down.
     pub fn close(&self, cause: &str) {
         self.line.inbox.close(cause);
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// How the server is told that nobody waits for a request any more.

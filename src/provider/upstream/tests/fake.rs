@@ -52,6 +52,12 @@ impl Fake {
         order.expect("nothing is said").expect("nobody is there")
     }
 
+    /// Waits until nobody can tell it anything any more.
+    pub(super) async fn closed(&mut self) {
+        let closed = async { while self.orders.recv().await.is_some() {} };
+        timeout(Duration::from_secs(3_600), closed).await.expect("somebody is still there");
+    }
+
     /// Whether it is told nothing now.
     pub(super) fn is_idle(&mut self) -> bool {
         self.orders.try_recv().is_err()

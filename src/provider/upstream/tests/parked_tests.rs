@@ -149,6 +149,17 @@ async fn what_happens_meanwhile_is_there_for_the_next_request() {
 }
 
 /// The call is cancelled at its server, and its question refused.
+#[tokio::test(start_paused = true)]
+async fn a_parked_call_does_not_hold_up_the_end_of_its_server() {
+    let mut world = World::new(Limits::default()).await;
+    let (request, round, _) = world.park(&["Who?"]).await;
+    world.connection.close("it is told to stop");
+    world.fake.closed().await;
+    assert_eq!(world.parked.count(), 1);
+    let next = request.again(&round, &[("question-1", accept("Ada"))]);
+    assert_eq!(failed(next.send(&world.provider).await).code, Code::UpstreamLost);
+}
+
 async fn assert_cancelled(fake: &mut Fake, call: u64) {
     let (mut cancelled, mut refused, mut abandoned) = (0, 0, 0);
     for _ in 0..3 {
