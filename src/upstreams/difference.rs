@@ -31,9 +31,11 @@ impl Difference {
         for (name, spec) in new {
             let list = match old.get(name) {
                 None => &mut difference.added,
-                Some(before) if before == spec => continue,
-                Some(before) if is_same_instance(before, spec) => &mut difference.changed,
-                Some(_) => &mut difference.replaced,
+                Some(before) => match changes(before, spec).into_iter().map(|c| c.1).max() {
+                    None => continue,
+                    Some(Effect::Rules) => &mut difference.changed,
+                    Some(Effect::Instances) => &mut difference.replaced,
+                },
             };
             list.push(name.clone());
         }
@@ -47,12 +49,52 @@ impl Difference {
     }
 }
 
-/// Whether running instances are what the new specification wants, too.
-fn is_same_instance(old: &UpstreamSpec, new: &UpstreamSpec) -> bool {
-    old.target == new.target
-        && old.enabled == new.enabled
-        && old.share == new.share
-        && old.instances == new.instances
+/// What it takes to apply a change of a specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// The instances go on, under other rules.
+    Rules,
+    /// The instances are replaced.
+    Instances,
+}
+
+/// The keys in which two specifications differ, with what each takes.
+pub fn changes(old: &UpstreamSpec, new: &UpstreamSpec) -> Vec<(&'static str, Effect)> {
+    use Effect::{Instances, Rules};
+    // By name, so that no key can be forgotten here.
+    let UpstreamSpec {
+        target,
+        enabled,
+        share,
+        instances,
+        restart,
+        max_restarts,
+        window,
+        shutdown,
+        start_timeout,
+        timeout,
+        idle_timeout,
+        tools,
+        replay,
+    } = new;
+    let compared = [
+        ("target", Instances, old.target == *target),
+        ("enabled", Instances, old.enabled == *enabled),
+        ("share", Instances, old.share == *share),
+        ("instances", Instances, old.instances == *instances),
+        ("restart", Rules, old.restart == *restart),
+        ("max_restarts", Rules, old.max_restarts == *max_restarts),
+        ("window_s", Rules, old.window == *window),
+        ("shutdown_ms", Rules, old.shutdown == *shutdown),
+        ("start_timeout_ms", Rules, old.start_timeout == *start_timeout),
+        ("timeout_ms", Rules, old.timeout == *timeout),
+        ("idle_timeout_s", Rules, old.idle_timeout == *idle_timeout),
+        ("tools", Rules, old.tools == *tools),
+        ("replay", Rules, old.replay == *replay),
+    ];
+    let changed = compared.into_iter().filter(|(_, _, same)| !same);
+    changed.map(|(key, effect, _)| (key, effect)).collect()
 }
 
 #[cfg(test)]

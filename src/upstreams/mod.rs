@@ -199,6 +199,8 @@ impl Upstreams {
         shared.show_state(&board.name, board.state());
         if board.spec().enabled {
             shared.announce(&board, false);
+        } else {
+            shared.published.withdraw(&board.name);
         }
         board
     }

@@ -89,4 +89,11 @@ async fn what_is_disabled_does_not_start() {
     assert!(world.published.load().provider("git").is_none());
     world.upstreams.apply(specs([spec("git")])).await.unwrap();
     world.reaches("git", State::Ready).await;
+    until(|| world.tools().len() == 2).await;
+    let mut off = spec("git");
+    off.enabled = false;
+    world.upstreams.apply(specs([off])).await.unwrap();
+    until(|| world.published.load().provider("git").is_none()).await;
+    assert!(!world.fake.of("git")[0].runs() && world.tools().is_empty());
+    assert_eq!(world.upstreams.list()[0].state, State::Disabled);
 }

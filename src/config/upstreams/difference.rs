@@ -9,6 +9,8 @@ use serde_json::Value as Json;
 use super::super::Config;
 use crate::catalogue::ServerName;
 use crate::provider::upstream::UpstreamSpec;
+pub use crate::upstreams::difference::Effect;
+use crate::upstreams::difference::changes;
 
 /// What a reload has to do, and what it can't.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -32,16 +34,6 @@ pub struct Change {
     pub effect: Effect,
     /// What is another.
     pub keys: BTreeSet<&'static str>,
-}
-
-/// What it takes to apply a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// Its instances go on, under other rules.
-    Rules,
-    /// Its instances are replaced.
-    Instances,
 }
 
 impl Difference {
@@ -69,27 +61,11 @@ impl Difference {
     }
 }
 
-/// The keys of a server that changed, with what each takes.
+/// The keys of a server that changed, with what that takes.
 fn change(old: &UpstreamSpec, new: &UpstreamSpec) -> Option<Change> {
-    use Effect::{Instances, Rules};
-    let compared = [
-        ("target", Instances, old.target == new.target),
-        ("enabled", Instances, old.enabled == new.enabled),
-        ("share", Instances, old.share == new.share),
-        ("instances", Instances, old.instances == new.instances),
-        ("restart", Rules, old.restart == new.restart),
-        ("max_restarts", Rules, old.max_restarts == new.max_restarts),
-        ("window_s", Rules, old.window == new.window),
-        ("shutdown_ms", Rules, old.shutdown == new.shutdown),
-        ("start_timeout_ms", Rules, old.start_timeout == new.start_timeout),
-        ("timeout_ms", Rules, old.timeout == new.timeout),
-        ("idle_timeout_s", Rules, old.idle_timeout == new.idle_timeout),
-        ("tools", Rules, old.tools == new.tools),
-        ("replay", Rules, old.replay == new.replay),
-    ];
-    let changed = compared.into_iter().filter(|(_, _, same)| !same);
-    let effect = changed.clone().map(|(_, effect, _)| effect).max()?;
-    Some(Change { effect, keys: changed.map(|(key, _, _)| key).collect() })
+    let changed = changes(old, new);
+    let effect = changed.iter().map(|(_, effect)| *effect).max()?;
+    Some(Change { effect, keys: changed.into_iter().map(|(key, _)| key).collect() })
 }
 
 /// The changed keys of all sections whose parts are made once, when the node starts.
