@@ -65,10 +65,16 @@ struct Inner {
     reloading: tokio::sync::Mutex<()>,
 }
 
-/// There is no upstream of this name.
+/// There is no upstream of this name that could do what it is to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no upstream {0:?}")]
-pub struct UnknownUpstream(pub String);
+pub enum NoUpstream {
+    /// None at all.
+    #[error("there is no upstream {0:?}")]
+    Unknown(String),
+    /// It is not to run.
+    #[error("the configuration disables the upstream {0:?}")]
+    Disabled(String),
+}
 
 impl Upstreams {
     /// These upstreams, which the catalogue knows from now on; they start with the tree.
@@ -127,16 +133,19 @@ impl Upstreams {
     ///
     /// # Errors
     /// Where there is none of this name.
-    pub fn logs(&self, name: &str, count: usize) -> Result<Vec<String>, UnknownUpstream> {
+    pub fn logs(&self, name: &str, count: usize) -> Result<Vec<String>, NoUpstream> {
         Ok(self.known(name)?.tail.last(count))
     }
 
     /// Starts all instances of one anew, in whatever state it is.
     ///
     /// # Errors
-    /// Where there is none of this name.
-    pub fn restart(&self, name: &str) -> Result<(), UnknownUpstream> {
+    /// Where there is none of this name, or the configuration disables it.
+    pub fn restart(&self, name: &str) -> Result<(), NoUpstream> {
         let board = self.known(name)?;
+        if !board.spec().enabled {
+            return Err(NoUpstream::Disabled(name.to_owned()));
+        }
         if let Some(keeper) = board.keeper.get() {
             // One that has just died begins anew anyway.
             let _ = keeper.cast(Msg::Restart);
@@ -184,8 +193,8 @@ impl Upstreams {
         &self.0.shared
     }
 
-    fn known(&self, name: &str) -> Result<Arc<Board>, UnknownUpstream> {
-        self.board(name).ok_or_else(|| UnknownUpstream(name.to_owned()))
+    fn known(&self, name: &str) -> Result<Arc<Board>, NoUpstream> {
+        self.board(name).ok_or_else(|| NoUpstream::Unknown(name.to_owned()))
     }
 
     /// Puts up an upstream's board, and tells the catalogue of it.

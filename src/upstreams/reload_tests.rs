@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fake::{World, spec, specs, until};
-use super::{Difference, State, Why};
+use super::{Difference, NoUpstream, State, Why};
 use crate::protocol::Code;
 
 #[tokio::test(start_paused = true)]
@@ -87,6 +87,7 @@ async fn what_is_disabled_does_not_start() {
     let world = World::start(specs([off])).await;
     world.reaches("git", State::Disabled).await;
     assert!(world.published.load().provider("git").is_none());
+    assert_eq!(world.upstreams.restart("git"), Err(NoUpstream::Disabled("git".into())));
     world.upstreams.apply(specs([spec("git")])).await.unwrap();
     world.reaches("git", State::Ready).await;
     until(|| world.tools().len() == 2).await;

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::methods::{Parts, read};
 use crate::protocol::{ResultObject, RpcError};
 use crate::session::work::Outcome;
-use crate::upstreams::UnknownUpstream;
+use crate::upstreams::NoUpstream;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,6 +98,6 @@ fn required<T: serde::de::DeserializeOwned>(
     read(params)?.ok_or_else(|| RpcError::invalid_params(format!("{what} missing")))
 }
 
-fn unknown(error: UnknownUpstream) -> RpcError {
+fn unknown(error: NoUpstream) -> RpcError {
     RpcError::invalid_params(format!("{error}; `erlmcp upstreams` lists them"))
 }

@@ -7,6 +7,7 @@ mod bytes;
 mod eras;
 mod faults;
 mod fleet;
+mod health;
 mod kills;
 mod one_era;
 mod real;
