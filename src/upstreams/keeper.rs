@@ -7,7 +7,6 @@
 //! by* the supervisor `upstreams`: its instances end with it, each of their calls gets one error,
 //! and the next incarnation begins anew from the specification on the board.
 
-use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +15,14 @@ use futures_util::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::exit::Exit;
 use super::instance::Instance;
 use super::machine::{Effect, Input, Machine, MemberId, Policy};
+use super::members::{Members, Started};
 use super::pool::Hope;
 use super::{Shared, report};
-use crate::protocol::RpcError;
 use crate::provider::upstream::spec::{Share, UpstreamSpec};
 use crate::provider::{Circle, Who};
 
@@ -59,7 +57,7 @@ pub struct KeeperState {
     shared: Shared,
     machine: Machine,
     begun: Instant,
-    members: BTreeMap<MemberId, Member>,
+    members: Members,
     /// Whether the catalogue lists what it has.
     is_listed: bool,
     /// When it no longer does, where instances come back no sooner.
@@ -68,20 +66,6 @@ pub struct KeeperState {
     alarm: Option<AbortHandle>,
     instances: JoinSet<()>,
     chores: JoinSet<()>,
-}
-
-/// What the keeper knows of a member beside the rules.
-struct Member {
-    /// Who shares its instances.
-    circle: Circle,
-    /// Whose they are, where one client has them alone.
-    owner: Option<Who>,
-    /// By which the one that runs is told to stop.
-    stop: Option<CancellationToken>,
-    /// How the last one ended.
-    cause: String,
-    /// The class of that, until the next one starts.
-    reason: Option<&'static str>,
 }
 
 impl Actor for Keeper {
@@ -108,7 +92,7 @@ impl Actor for Keeper {
             shared,
             machine,
             begun: Instant::now(),
-            members: BTreeMap::new(),
+            members: Members::default(),
             unlist_at: None,
             closing: None,
             alarm: None,
@@ -150,8 +134,7 @@ impl Actor for Keeper {
         state: &mut KeeperState,
     ) -> Result<(), ActorProcessingErr> {
         state.chores.abort_all();
-        let stops = state.members.values().filter_map(|member| member.stop.as_ref());
-        stops.for_each(CancellationToken::cancel);
+        state.members.stop_all();
         while state.instances.join_next().await.is_some() {}
         Ok(())
     }
@@ -184,8 +167,7 @@ impl KeeperState {
     /// Gives a circle one more member.
     fn open(&mut self, myself: &ActorRef<Msg>, circle: Circle, owner: Option<&Who>) {
         let id = self.board.next_member();
-        let (owner, cause) = (owner.cloned(), String::new());
-        self.members.insert(id, Member { circle, owner, stop: None, cause, reason: None });
+        self.members.add(id, circle, owner);
         self.follow(myself, Input::Open(id));
     }
 
@@ -200,27 +182,20 @@ impl KeeperState {
         for effect in effects {
             match effect {
                 Effect::Start(member) => self.start(myself, member),
-                Effect::Stop(id) => {
-                    let member = self.members.get(&id);
-                    if let Some(stop) = member.and_then(|member| member.stop.as_ref()) {
-                        stop.cancel();
-                    }
-                }
+                Effect::Stop(id) => self.members.stop(id),
                 Effect::Forget(id) => self.forget(id),
             }
         }
     }
 
     fn start(&mut self, myself: &ActorRef<Msg>, member: MemberId) {
-        let Some(Member { circle, owner, stop, reason, .. }) = self.members.get_mut(&member) else {
+        let Some(Started { circle, owner, stop, after }) = self.members.start(member) else {
             return;
         };
-        if let Some(reason) = reason.take() {
+        if let Some(reason) = after {
             self.board.restarted();
             self.shared.count_restart(&self.board.name, reason);
         }
-        let stop = stop.insert(CancellationToken::new()).clone();
-        let (circle, owner) = (circle.clone(), owner.clone());
         self.board.pool.hope(&circle, Hope::Coming);
         let (board, shared, keeper) =
             (Arc::clone(&self.board), self.shared.clone(), myself.clone());
@@ -234,30 +209,16 @@ impl KeeperState {
     }
 
     fn forget(&mut self, member: MemberId) {
-        let Some(Member { circle, .. }) = self.members.remove(&member) else { return };
-        if self.is_on_demand() && self.of(&circle).is_empty() {
+        let last = self.members.remove(member).filter(|_| self.is_on_demand());
+        if let Some(circle) = last {
             self.board.pool.remove(&circle);
         }
     }
 
-    /// The members of a circle.
-    fn of(&self, circle: &Circle) -> Vec<MemberId> {
-        let theirs = self.members.iter().filter(|(_, member)| member.circle == *circle);
-        theirs.map(|(id, _)| *id).collect()
-    }
-
-    /// Whether any instance runs.
-    fn any_runs(&self) -> bool {
-        self.members.values().any(|member| member.stop.is_some())
-    }
-
     fn ended(&mut self, myself: &ActorRef<Msg>, id: MemberId, exit: &Exit) {
         while self.instances.try_join_next().is_some() {}
-        let Some(member) = self.members.get_mut(&id) else { return };
-        let was_told = member.stop.take().is_some_and(|stop| stop.is_cancelled());
-        member.reason = Some(exit.reason);
+        let Some(was_told) = self.members.ended(id, exit) else { return };
         if !was_told {
-            member.cause.clone_from(&exit.cause);
             self.board.ended(&exit.cause, exit.uptime);
             report::ended(&self.board, id, exit);
         }
@@ -283,7 +244,7 @@ impl KeeperState {
     fn want(&mut self, myself: &ActorRef<Msg>, who: Who) {
         let circle = self.board.circle(&who);
         let owner = matches!(circle, Circle::Session(_)).then_some(&who);
-        if self.closing.is_some() || !self.of(&circle).is_empty() {
+        if self.closing.is_some() || !self.members.of(&circle).is_empty() {
             return;
         }
         for _ in 0..self.board.spec().instances {
@@ -293,7 +254,7 @@ impl KeeperState {
     }
 
     fn release(&mut self, myself: &ActorRef<Msg>, circle: &Circle) {
-        for id in self.of(circle) {
+        for id in self.members.of(circle) {
             self.follow(myself, Input::Close(id));
         }
         self.settle(myself, None);
@@ -310,7 +271,7 @@ impl KeeperState {
 
     fn close(&mut self, myself: &ActorRef<Msg>, reply: RpcReplyPort<()>) {
         self.closing.get_or_insert_default().push(reply);
-        for id in self.members.keys().copied().collect::<Vec<_>>() {
+        for id in self.members.all() {
             self.follow(myself, Input::Close(id));
         }
         self.closed();
@@ -318,7 +279,7 @@ impl KeeperState {
 
     /// Answers those who wait for the end of all instances.
     fn closed(&mut self) {
-        if self.any_runs() {
+        if self.members.any_runs() {
             return;
         }
         for reply in self.closing.iter_mut().flat_map(|waiting| waiting.drain(..)) {
@@ -341,7 +302,7 @@ impl KeeperState {
             self.shared.show_state(&self.board.name, state);
             report::became(&self.board, before, next_try);
         }
-        self.hope();
+        self.members.hope(&self.machine, &self.board);
         let now = Instant::now();
         if state.serves() {
             self.unlist_at = None;
@@ -359,21 +320,6 @@ impl KeeperState {
             self.announce();
         }
         self.wake(myself, now);
-    }
-
-    /// Tells those who wait for an instance of a circle whose members all rest.
-    fn hope(&self) {
-        let coming = self.members.iter().filter(|(id, _)| self.machine.rests(**id).is_none());
-        let coming: HashSet<&Circle> = coming.map(|(_, member)| &member.circle).collect();
-        for (id, member) in &self.members {
-            if let Some(state) = self.machine.rests(*id)
-                && !coming.contains(&member.circle)
-            {
-                let error =
-                    RpcError::upstream_down(&self.board.name, state.as_str(), &member.cause);
-                self.board.pool.hope(&member.circle, Hope::Gone(error));
-            }
-        }
     }
 
     fn announce(&self) {

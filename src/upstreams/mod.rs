@@ -13,6 +13,7 @@ pub mod instance;
 pub mod keeper;
 pub mod machine;
 mod measured;
+mod members;
 pub mod open;
 mod pick;
 pub mod pool;
