@@ -54,6 +54,12 @@ impl Busy for Seat {
     }
 }
 
+/// By what an instance is seen to live.
+struct Life<'a> {
+    heard: &'a Heard,
+    vitals: Option<Vitals>,
+}
+
 /// What an instance's task works with.
 pub(super) struct Instance {
     pub(super) board: Arc<Board>,
@@ -232,6 +238,7 @@ impl Instance {
         vitals: Option<Vitals>,
         heard: &Heard,
     ) -> Exit {
+        let life = Life { heard, vitals: vitals.clone() };
         let seat = Seat { connection: Arc::clone(connection), vitals, since: Instant::now() };
         // From here on nothing that the server tells is lost.
         let news = connection.news();
@@ -240,7 +247,7 @@ impl Instance {
         let _ = self.keeper.cast(Msg::Ready(self.member));
         let exit = tokio::select! {
             () = self.stop.cancelled() => Exit::told(),
-            exit = self.attend(connection, news, heard) => return exit,
+            exit = self.attend(connection, news, &life) => return exit,
         };
         // Nobody finds it any more; those that did have the time of a stop to get their answers.
         drop(seated);
@@ -259,7 +266,7 @@ impl Instance {
         &self,
         connection: &Arc<Connection>,
         mut news: broadcast::Receiver<News>,
-        heard: &Heard,
+        life: &Life<'_>,
     ) -> Exit {
         let Pace { ping_every, gather, .. } = self.shared.pace;
         let interests = self.shared.published.interests();
@@ -296,8 +303,8 @@ impl Instance {
                         Err(_elapsed) => self.not_listed("it takes too long"),
                     }
                 }
-                () = sleep_until(heard.last() + ping_every) => {
-                    if let Some(exit) = self.ping(connection, heard).await {
+                () = sleep_until(life.heard.last() + ping_every) => {
+                    if let Some(exit) = self.ping(connection, life).await {
                         return exit;
                     }
                 }
@@ -306,8 +313,9 @@ impl Instance {
     }
 
     /// Asks a server that said nothing for a while for any sign of life. One that works on calls
-    /// may be too busy to give one.
-    async fn ping(&self, connection: &Connection, heard: &Heard) -> Option<Exit> {
+    /// may be too busy to give one, unless its process is stopped.
+    async fn ping(&self, connection: &Connection, life: &Life<'_>) -> Option<Exit> {
+        let Life { heard, vitals } = life;
         let Pace { ping_patience, busy_patience, .. } = self.shared.pace;
         let asked = Instant::now();
         match timeout(ping_patience, connection.ping()).await {
@@ -319,7 +327,8 @@ impl Instance {
             Err(_elapsed) if heard.last() > asked => None,
             Err(_elapsed) => {
                 let silent = heard.last().elapsed();
-                let may_work = connection.in_flight() > 0 && silent < busy_patience;
+                let stopped = vitals.as_ref().is_some_and(Vitals::is_stopped);
+                let may_work = connection.in_flight() > 0 && silent < busy_patience && !stopped;
                 (!may_work).then(|| Exit::hung(silent))
             }
         }

@@ -47,6 +47,14 @@ impl Vitals {
         children.split_ascii_whitespace().next()?.parse().ok()
     }
 
+    /// Whether it was stopped by a signal, and so does nothing at all. Asks the system.
+    pub fn is_stopped(&self) -> bool {
+        let stat = self.pid().and_then(|pid| read_to_string(format!("/proc/{pid}/stat")).ok());
+        // The state comes behind the name, which may have brackets itself.
+        let state = stat.as_deref().and_then(|stat| stat.rsplit(") ").next()?.chars().next());
+        matches!(state, Some('T' | 't'))
+    }
+
     /// When it was started.
     pub fn started(&self) -> SystemTime {
         self.0.started
