@@ -1,6 +1,6 @@
 //! Who wants to hear of which resources: what upstreams are asked to tell follows from it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,19 +15,25 @@ pub struct Interests(Arc<Mutex<HashMap<ServerName, Arc<Topic>>>>);
 
 /// What is wanted of one server.
 struct Topic {
-    wanted: Mutex<BTreeMap<String, Vec<Client>>>,
+    wanted: Mutex<BTreeMap<String, HashMap<Client, usize>>>,
     changed: watch::Sender<()>,
 }
 
-/// One client, as often as it wants the same.
+/// One client, as far as servers tell clients apart. It may want the same several times.
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Client {
-    who: Who,
-    times: usize,
+    principal: Arc<str>,
+    session: Option<Arc<str>>,
 }
 
 impl Client {
-    fn is(&self, who: &Who) -> bool {
-        self.who.principal == who.principal && self.who.session == who.session
+    fn new(who: &Who) -> Self {
+        Self { principal: Arc::clone(&who.principal), session: who.session.clone() }
+    }
+
+    fn who(&self) -> Who {
+        let (principal, session) = (Arc::clone(&self.principal), self.session.clone());
+        Who { principal, session, later: None }
     }
 }
 
@@ -35,7 +41,7 @@ impl Client {
 pub struct Interest {
     topic: Arc<Topic>,
     uri: String,
-    who: Who,
+    client: Client,
 }
 
 impl fmt::Debug for Interest {
@@ -48,13 +54,13 @@ impl Drop for Interest {
     fn drop(&mut self) {
         let mut wanted = self.topic.wanted();
         let Some(clients) = wanted.get_mut(&self.uri) else { return };
-        let Some(at) = clients.iter().position(|client| client.is(&self.who)) else { return };
-        let Some(client) = clients.get_mut(at) else { return };
-        client.times -= 1;
-        if client.times > 0 {
-            return;
-        }
-        clients.swap_remove(at);
+        match clients.get_mut(&self.client) {
+            Some(times) if *times > 1 => {
+                *times -= 1;
+                return;
+            }
+            _ => clients.remove(&self.client),
+        };
         if clients.is_empty() {
             wanted.remove(&self.uri);
         }
@@ -64,7 +70,7 @@ impl Drop for Interest {
 }
 
 impl Topic {
-    fn wanted(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Client>>> {
+    fn wanted(&self) -> MutexGuard<'_, BTreeMap<String, HashMap<Client, usize>>> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,33 +78,35 @@ impl Topic {
 impl Interests {
     /// A client wants to hear of a server's resource, as long as what this gives lives.
     pub fn add(&self, server: &ServerName, uri: &str, who: &Who) -> Interest {
-        let topic = self.topic(server);
-        // The way to the client is none of the interest's business.
-        let who = Who { later: None, ..who.clone() };
+        let (topic, client) = (self.topic(server), Client::new(who));
         let mut wanted = topic.wanted();
         let clients = wanted.entry(uri.to_owned()).or_default();
-        match clients.iter_mut().find(|client| client.is(&who)) {
-            Some(client) => client.times += 1,
-            None => clients.push(Client { who: who.clone(), times: 1 }),
-        }
+        let times = clients.entry(client.clone()).or_default();
+        *times += 1;
+        let is_new = *times == 1;
         drop(wanted);
-        topic.changed.send_replace(());
-        Interest { topic, uri: uri.to_owned(), who }
+        if is_new {
+            topic.changed.send_replace(());
+        }
+        Interest { topic, uri: uri.to_owned(), client }
     }
 
     /// What those of a circle want to hear of.
     pub fn of(&self, server: &ServerName, circle: &Circle) -> BTreeSet<String> {
         let topic = self.topic(server);
         let wanted = topic.wanted();
-        let theirs = |clients: &[Client]| clients.iter().any(|client| circle.includes(&client.who));
-        wanted.iter().filter(|(_, c)| theirs(c)).map(|(uri, _)| uri.clone()).collect()
+        let theirs = |clients: &HashMap<Client, usize>| {
+            clients.keys().any(|client| circle.includes(&client.who()))
+        };
+        wanted.iter().filter(|(_, clients)| theirs(clients)).map(|(uri, _)| uri.clone()).collect()
     }
 
     /// All who want to hear of any of a server's resources.
     pub fn clients(&self, server: &ServerName) -> Vec<Who> {
         let topic = self.topic(server);
         let wanted = topic.wanted();
-        wanted.values().flatten().map(|client| client.who.clone()).collect()
+        let clients: HashSet<&Client> = wanted.values().flat_map(HashMap::keys).collect();
+        clients.into_iter().map(Client::who).collect()
     }
 
     /// Tells when something changed.
