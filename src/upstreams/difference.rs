@@ -76,7 +76,6 @@ pub fn changes(old: &UpstreamSpec, new: &UpstreamSpec) -> Vec<(&'static str, Eff
         timeout,
         idle_timeout,
         tools,
-        replay,
     } = new;
     let compared = [
         ("target", Instances, old.target == *target),
@@ -91,7 +90,6 @@ pub fn changes(old: &UpstreamSpec, new: &UpstreamSpec) -> Vec<(&'static str, Eff
         ("timeout_ms", Rules, old.timeout == *timeout),
         ("idle_timeout_s", Rules, old.idle_timeout == *idle_timeout),
         ("tools", Rules, old.tools == *tools),
-        ("replay", Rules, old.replay == *replay),
     ];
     let changed = compared.into_iter().filter(|(_, _, same)| !same);
     changed.map(|(key, effect, _)| (key, effect)).collect()

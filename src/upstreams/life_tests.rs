@@ -194,6 +194,10 @@ async fn lists_follow_their_server() {
         other => panic!("{other:?}"),
     }
     assert!(matches!(world.upstreams.why("hg__log"), Why::UnknownServer { .. }));
+    match world.upstreams.why("git") {
+        Why::Server { status } => assert_eq!((status.tools, status.refused.len()), (3, 1)),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(start_paused = true)]

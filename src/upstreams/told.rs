@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::status::EndStatus;
+use super::status::{EndStatus, Left, UpstreamStatus};
 use super::why::Why;
 
 impl Why {
@@ -28,6 +28,7 @@ impl Why {
                 }
                 text
             }
+            Self::Server { status } => of_server(status),
             Self::Hidden { server, tool } => format!(
                 "{asked} is hidden: tools.allow or tools.deny of the server {server:?} leaves \
                  {tool:?} out\nChange the configuration, then `erlmcp reload`"
@@ -45,6 +46,23 @@ impl Why {
             ),
         }
     }
+}
+
+fn of_server(status: &UpstreamStatus) -> String {
+    let UpstreamStatus { name, cause, tools, refused, next_try_s, last_end, .. } = status;
+    let mut text = format!("The server {name:?} is {}: {cause}", status.state.as_str());
+    let _ = write!(text, "\nIt has {tools} tools that clients see");
+    for Left { list, name, why } in refused {
+        let _ = write!(text, "\nLeft out of its {list}: {name:?}, because {why}");
+    }
+    if let Some(seconds) = next_try_s {
+        let _ = write!(text, "\nIt is tried again in {seconds} s");
+        let _ = write!(text, "\n`erlmcp restart {}` starts it now", status.name);
+    }
+    if let Some(end) = last_end {
+        text.push_str(&ended(end));
+    }
+    text
 }
 
 fn ended(end: &EndStatus) -> String {
@@ -73,6 +91,31 @@ mod tests {
     use super::super::machine::State;
     use super::*;
 
+    fn quarantined() -> UpstreamStatus {
+        UpstreamStatus {
+            name: "git".into(),
+            state: State::Quarantined,
+            since_s: 1,
+            cause: "exited with status 1".into(),
+            next_try_s: Some(7),
+            transport: "stdio",
+            share: "node",
+            restarts: 6,
+            in_flight: 0,
+            instances: Vec::new(),
+            last_end: None,
+            tools: 2,
+            prompts: 0,
+            resources: 0,
+            templates: 0,
+            refused: vec![Left {
+                list: "tools",
+                name: String::new(),
+                why: "it has no name".into(),
+            }],
+        }
+    }
+
     #[test]
     fn each_explanation_says_what_to_do() {
         let end = EndStatus {
@@ -96,6 +139,13 @@ mod tests {
                         Its last instance ended 3 s ago, after 40 ms: exited with status 1\n\
                         The last that it wrote on its standard error:\n  no token";
         assert_eq!(down.told("git__log"), expected);
+        let server = Why::Server { status: Box::new(quarantined()) };
+        let expected = "The server \"git\" is quarantined: exited with status 1\n\
+                        It has 2 tools that clients see\n\
+                        Left out of its tools: \"\", because it has no name\n\
+                        It is tried again in 7 s\n\
+                        `erlmcp restart git` starts it now";
+        assert_eq!(server.told("git"), expected);
         let unknown = Why::UnknownServer { near: vec!["git__log".into()] };
         assert!(unknown.told("log").contains("did you mean git__log?"));
     }

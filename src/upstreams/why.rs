@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::machine::State;
-use super::status::EndStatus;
+use super::status::{EndStatus, UpstreamStatus};
 use crate::catalogue::vet::{Refusal, is_allowed};
 use crate::catalogue::{Catalogue, Scope, ServerName};
 use crate::protocol::Kind;
@@ -17,7 +17,7 @@ const PROPOSED: usize = 3;
 /// Longest name that is compared with others, in characters.
 const COMPARED_CHARS: usize = 256;
 
-/// What there is to say about a tool's name on the federated endpoint.
+/// What there is to say about a tool's name on the federated endpoint, or about a server's name.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Why {
@@ -42,6 +42,11 @@ pub enum Why {
         next_try_s: Option<u64>,
         /// How the server's last instance ended.
         last_end: Option<EndStatus>,
+    },
+    /// It is no tool but a server.
+    Server {
+        /// How it is.
+        status: Box<UpstreamStatus>,
     },
     /// The configuration hides it.
     Hidden {
@@ -74,7 +79,7 @@ pub enum Why {
 }
 
 impl Upstreams {
-    /// Why a tool is there or missing, by its name on the federated endpoint.
+    /// Why a tool is there or missing, by its name on the federated endpoint; or how a server is.
     pub fn why(&self, tool: &str) -> Why {
         let snapshot = self.shared().published.load();
         let catalogue = &snapshot.catalogue;
@@ -89,10 +94,15 @@ impl Upstreams {
                     return Why::Healthy { server, tool };
                 }
             },
-            None => match self.boards().into_iter().find(|b| b.naming().claims(&b.name, tool)) {
-                Some(board) => board,
-                None => return unknown(catalogue, tool, near()),
-            },
+            None => {
+                if let Some(board) = self.board(tool) {
+                    return Why::Server { status: Box::new(board.status()) };
+                }
+                match self.boards().into_iter().find(|b| b.naming().claims(&b.name, tool)) {
+                    Some(board) => board,
+                    None => return unknown(catalogue, tool, near()),
+                }
+            }
         };
         let server = Arc::clone(&board.name);
         let plain = board.naming().plain(&server, tool);
@@ -132,38 +142,23 @@ fn unknown(catalogue: &Catalogue, tool: &str, near: Vec<Arc<str>>) -> Why {
     }
 }
 
-/// The names that are most like one, if they are like it at all.
+/// The names that are most like one, if they are like it at all: as letters have to be changed,
+/// added or left out (Levenshtein).
 fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a Arc<str>>) -> Vec<Arc<str>> {
-    let name: Vec<char> = name.to_lowercase().chars().take(COMPARED_CHARS).collect();
+    let compared = |name: &str| name.to_lowercase().chars().take(COMPARED_CHARS).collect();
+    let name: String = compared(name);
     let limit = 1 + name.len() / 3;
     let mut near: Vec<(usize, &Arc<str>)> = names
         .filter_map(|other| {
-            let compared: Vec<char> = other.to_lowercase().chars().take(COMPARED_CHARS).collect();
+            let compared: String = compared(other);
             // A tool's plain name is what people remember.
             let is_end = compared.ends_with(&name) && !name.is_empty();
-            let distance = if is_end { 0 } else { distance(&name, &compared, limit)? };
-            Some((distance, other))
+            let distance = if is_end { 0 } else { strsim::levenshtein(&name, &compared) };
+            (distance <= limit).then_some((distance, other))
         })
         .collect();
     near.sort();
     near.into_iter().take(PROPOSED).map(|(_, name)| Arc::clone(name)).collect()
-}
-
-/// How many letters have to be changed, added or left out (Levenshtein), up to a limit.
-fn distance(a: &[char], b: &[char], limit: usize) -> Option<usize> {
-    if a.len().abs_diff(b.len()) > limit {
-        return None;
-    }
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for (row, x) in a.iter().enumerate() {
-        let mut line = vec![row + 1];
-        for ((y, diagonal), up) in b.iter().zip(&above).zip(above.iter().skip(1)) {
-            let left = line.last().copied().unwrap_or_default();
-            line.push((diagonal + usize::from(x != y)).min(left + 1).min(up + 1));
-        }
-        above = line;
-    }
-    above.last().copied().filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::keys;
 use super::notes::Notes;
 use super::target::target;
 use super::variables::Variables;
-use crate::provider::upstream::spec::{Command, Replay, Restart, Share, ToolFilter};
+use crate::provider::upstream::spec::{Command, Restart, Share, ToolFilter};
 use crate::provider::upstream::{Target, UpstreamSpec};
 
 /// The most instances that run side by side for those who share.
@@ -46,10 +46,10 @@ fn supervision(reader: &mut Reader<'_>, spec: &mut UpstreamSpec) {
         ("transient", Restart::Transient),
         ("temporary", Restart::Temporary),
     ];
-    let replays = [("never", Replay::Never), ("hinted", Replay::Hinted)];
     spec.share = reader.choice("share", &shares);
     spec.restart = reader.choice("restart", &restarts).unwrap_or(spec.restart);
-    spec.replay = reader.choice("replay", &replays).unwrap_or(spec.replay);
+    // Nothing is run again after a crash; who wants that is told so.
+    let _ = reader.choice("replay", &[("never", ())]);
     let instances = reader.whole("instances", 1, MOST_INSTANCES);
     let instances = instances.and_then(|count| usize::try_from(count).ok());
     spec.instances = instances.unwrap_or(spec.instances);

@@ -35,8 +35,6 @@ pub struct UpstreamSpec {
     pub idle_timeout: Duration,
     /// Which of its tools there are.
     pub tools: ToolFilter,
-    /// What may be run again after a crash.
-    pub replay: Replay,
 }
 
 impl UpstreamSpec {
@@ -58,7 +56,6 @@ impl UpstreamSpec {
             timeout: None,
             idle_timeout: Duration::from_secs(600),
             tools: ToolFilter::default(),
-            replay: Replay::Never,
         }
     }
 }
@@ -155,13 +152,4 @@ pub struct ToolFilter {
     pub allow: Vec<String>,
     /// Not these, whatever is allowed.
     pub deny: Vec<String>,
-}
-
-/// What may be run again after a crash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replay {
-    /// Nothing.
-    Never,
-    /// Tools that say `readOnlyHint` or `idempotentHint`.
-    Hinted,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::provider::upstream::spec::{Replay, Restart, Share, ToolFilter};
+use crate::provider::upstream::spec::{Restart, Share, ToolFilter};
 
 #[test]
 fn all_keys_are_read() {
@@ -24,7 +24,7 @@ idle_timeout_s = 4
 share = "session"
 instances = 5
 tools = { allow = ["a_*"], deny = ["a_b"] }
-replay = "hinted"
+replay = "never"
 "#,
     )]);
     let checked = folder.check(&[], &[]);
@@ -44,7 +44,6 @@ replay = "hinted"
         share: Some(Share::Session),
         instances: 5,
         tools: ToolFilter { allow: vec!["a_*".to_owned()], deny: vec!["a_b".to_owned()] },
-        replay: Replay::Hinted,
         ..expected
     };
     assert_eq!(servers(checked)["a"], expected);

@@ -126,7 +126,7 @@ fn supervision_has_limits() {
             r#"{"command": "a", "restart": "always"}"#,
             r#"s.restart: must be one of "permanent", "transient", "temporary""#,
         ),
-        (r#"{"command": "a", "replay": "yes"}"#, r#"s.replay: must be one of "never", "hinted""#),
+        (r#"{"command": "a", "replay": "yes"}"#, r#"s.replay: must be one of "never""#),
     ]);
 }
 

@@ -4,7 +4,7 @@
 //! reached, that message fails with [`Failure::Unreachable`](super::Failure::Unreachable), and the
 //! handshake with it. Later, one connection that is refused fails one request; three in a row, or
 //! the server's own stream where it can't be opened again, end the wire with
-//! [`Why::Crashed`](super::Why::Crashed), so that supervision connects anew, with its pauses.
+//! [`Why::Crashed`](super::wire::Why::Crashed), so that supervision connects anew, with its pauses.
 //!
 //! Each message is a POST of its own, and each POST a task of the wire's. A redirect is followed
 //! within the origin only; nothing is sent again once it was sent, but where the server answered

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! **Invariant:** when a wire's work has ended, nothing of its tree is left; when it was dropped,
-//! or the node was killed, nothing is left a moment later. [`hold`] says how.
+//! or the node was killed, nothing is left a moment later. `hold.rs` says how.
 
 mod cause;
 mod chatter;
